@@ -1,0 +1,53 @@
+# One entry for every job; `make help` lists them.
+PYTHON ?= python3.12
+VENV := .venv
+BIN := $(VENV)/bin
+LOCK := requirements/dev.lock
+STAMP := $(VENV)/.stamp
+RUN_STAMP := $(VENV)/.run-stamp
+
+.DEFAULT_GOAL := help
+.PHONY: help backtest test check bench soak mutants clean lock
+
+help: ## List the targets
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+$(BIN)/python:
+	@bash scripts/make_venv.sh $(VENV) $(PYTHON)
+
+$(RUN_STAMP): $(BIN)/python requirements/run.lock pyproject.toml
+	@$(BIN)/python -m uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements/run.lock
+	@$(BIN)/python -m uv pip install --quiet --python $(BIN)/python --no-deps -e .
+	@touch $@
+
+$(STAMP): $(BIN)/python $(LOCK) pyproject.toml
+	@$(BIN)/python -m uv pip install --quiet --python $(BIN)/python --require-hashes -r $(LOCK)
+	@$(BIN)/python -m uv pip install --quiet --python $(BIN)/python --no-deps -e .
+	@touch $@ $(RUN_STAMP)
+
+backtest: $(RUN_STAMP) ## Run the main job: the month on xyz100
+	$(BIN)/python run_backtest.py configs/xyz100_30d.yaml
+
+test: $(STAMP) ## Run the tests
+	$(BIN)/python -m pytest -q -m "not soak"
+
+soak: $(STAMP) ## Run the long tests
+	$(BIN)/python -m pytest -q -m soak
+
+check: $(STAMP) ## Lint, types, import direction
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(STAMP) ## Run the benchmarks
+	$(BIN)/python -m benchmarks
+
+mutants: $(STAMP) ## Break the code in named ways; each must turn a test red
+	$(BIN)/python tests/mutants.py
+
+lock: $(BIN)/python ## Compile the pinned sets again
+	@bash scripts/make_locks.sh
+
+clean: ## Remove what the targets made
+	rm -rf $(VENV) build dist runs .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

@@ -1,0 +1,1 @@
+"""The Hyperliquid HIP-3 venue: constants, precision, instruments, parsers."""

@@ -1,0 +1,1 @@
+"""Record a run and say what it earned, and why."""

@@ -1,0 +1,1 @@
+"""The composition root: from a YAML file to a run."""

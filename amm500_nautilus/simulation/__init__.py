@@ -1,0 +1,1 @@
+"""The simulated exchange: ledger, fills with a queue, latency, venue rules."""
