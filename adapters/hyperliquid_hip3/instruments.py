@@ -1,0 +1,270 @@
+"""Nautilus instruments of the venue's perpetuals."""
+
+from collections.abc import Mapping
+from decimal import Decimal
+from typing import Any
+from typing import Protocol
+
+from nautilus_trader.model.enums import AssetClass
+from nautilus_trader.model.identifiers import InstrumentId
+from nautilus_trader.model.identifiers import Symbol
+from nautilus_trader.model.instruments import PerpetualContract
+from nautilus_trader.model.objects import Money
+from nautilus_trader.model.objects import Price
+from nautilus_trader.model.objects import Quantity
+
+from amm500_catalog.currency import collateral_currency
+from amm500_nautilus.margin.fees import BASE_MAKER_RATE
+from amm500_nautilus.margin.fees import BASE_TAKER_RATE
+from amm500_nautilus.margin.fees import FeeSchedule
+from amm500_nautilus.margin.fees import hip3_rates
+from hyperliquid_hip3.constants import MAX_PERP_DECIMALS
+from hyperliquid_hip3.constants import MIN_ORDER_NOTIONAL
+from hyperliquid_hip3.constants import VENUE
+from hyperliquid_hip3.constants import split_coin
+from hyperliquid_hip3.precision import lot_size
+from hyperliquid_hip3.precision import price_decimals
+from hyperliquid_hip3.precision import tick_range
+from hyperliquid_hip3.records import PerpEntry
+
+
+class PerpFacts(Protocol):
+    """The static facts that an instrument is made from; ``amm500_catalog.MarketSpec`` has them."""
+
+    @property
+    def coin(self) -> str:
+        """The coin with its dex prefix."""
+        ...
+
+    @property
+    def collateral(self) -> str:
+        """The collateral token's name."""
+        ...
+
+    @property
+    def sz_decimals(self) -> int:
+        """Decimals of a size."""
+        ...
+
+    @property
+    def max_leverage(self) -> int:
+        """The largest leverage of the first margin tier."""
+        ...
+
+    @property
+    def growth_mode(self) -> bool:
+        """Whether fees are a tenth."""
+        ...
+
+    @property
+    def deployer_fee_scale(self) -> float:
+        """The deployer's share on top of the venue's fee."""
+        ...
+
+
+def instrument_id(coin: str) -> InstrumentId:
+    """Return the Nautilus id of a coin, for example ``km:US500-USD-PERP.HYPERLIQUID``."""
+    return InstrumentId.from_str(f"{coin}-USD-PERP.{VENUE}")
+
+
+def first_tier_fees(
+    *, is_builder_dex: bool, growth_mode: bool, deployer_fee_scale: Decimal
+) -> tuple[Decimal, Decimal]:
+    """
+    Return the maker and taker fee rates of an account without volume, referral or staking.
+
+    They fill the instrument's fields; what a fill really pays is the ledger's own reckoning.
+    """
+    if not is_builder_dex:
+        return BASE_MAKER_RATE, BASE_TAKER_RATE
+    rates = hip3_rates(FeeSchedule(deployer_fee_scale=deployer_fee_scale, growth_mode=growth_mode))
+    return rates.maker, rates.taker
+
+
+def make_perpetual(
+    coin: str,
+    collateral_code: str,
+    sz_decimals: int,
+    max_leverage: int,
+    price: Decimal | float | str | None,
+    maker_fee: Decimal,
+    taker_fee: Decimal,
+    ts: int,
+    info: Mapping[str, Any] | None = None,
+) -> PerpetualContract:
+    """
+    Return the instrument of a perpetual.
+
+    Nautilus knows one tick for an instrument, the venue one for each power of ten: ``price`` picks it, and ``info`` says from
+    which price to which it holds.
+
+    Parameters
+    ----------
+    coin : str
+        The coin with its dex prefix, for example ``km:US500``.
+    collateral_code : str
+        The collateral token; quote and settlement currency.
+    sz_decimals : int
+        The coin's ``szDecimals``, 0 to 6.
+    max_leverage : int
+        Initial margin is ``1 / max_leverage``, maintenance half of it.
+    price : Decimal, float, str or None
+        A price of the level traded at; None for the finest tick the coin can have.
+    maker_fee, taker_fee : Decimal
+        Rates of notional, for example 0.00003.
+    ts : int
+        Time of the facts in ns UTC.
+    info : Mapping, optional
+        More facts to keep with the instrument; values that JSON can hold.
+
+    Raises
+    ------
+    ValueError
+        If the decimals, leverage or price are impossible.
+
+    """
+    if max_leverage < 1:
+        raise ValueError(f"`max_leverage` was {max_leverage}, must be at least 1")
+    lot = lot_size(sz_decimals)
+    level = None if price is None else Decimal(str(price))
+    precision = MAX_PERP_DECIMALS - sz_decimals if level is None else price_decimals(level, sz_decimals)
+    low, high = (Decimal(0), None) if level is None else tick_range(level, sz_decimals)
+    dex, name = split_coin(coin)
+    currency = collateral_currency(collateral_code)
+    margin_init = 1 / Decimal(max_leverage)
+    return PerpetualContract(
+        instrument_id=instrument_id(coin),
+        raw_symbol=Symbol(coin),
+        underlying=name,
+        asset_class=AssetClass.INDEX if dex else AssetClass.CRYPTOCURRENCY,
+        quote_currency=currency,
+        settlement_currency=currency,
+        is_inverse=False,
+        price_precision=precision,
+        size_precision=sz_decimals,
+        price_increment=Price(Decimal(10) ** -precision, precision),
+        size_increment=Quantity(lot, sz_decimals),
+        ts_event=ts,
+        ts_init=ts,
+        min_quantity=Quantity(lot, sz_decimals),
+        min_notional=Money(MIN_ORDER_NOTIONAL, currency),
+        margin_init=margin_init,
+        margin_maint=margin_init / 2,
+        maker_fee=maker_fee,
+        taker_fee=taker_fee,
+        info={
+            "dex": dex,
+            "coin": coin,
+            "collateral": collateral_code,
+            "max_leverage": max_leverage,
+            "tick_from_price": f"{low:f}",
+            "tick_below_price": None if high is None else f"{high:f}",
+            **(info or {}),
+        },
+    )
+
+
+def make_instrument(
+    spec: PerpFacts,
+    price: Decimal | float | str | None,
+    ts: int,
+    *,
+    maker_fee: Decimal | None = None,
+    taker_fee: Decimal | None = None,
+) -> PerpetualContract:
+    """
+    Return the instrument of a market's static facts, with first-tier fees unless others are given.
+
+    Parameters
+    ----------
+    spec : PerpFacts
+        The facts, for example an ``amm500_catalog.MarketSpec``.
+    price : Decimal, float, str or None
+        A price of the level traded at, which picks the tick.
+    ts : int
+        Time of the facts in ns UTC.
+    maker_fee, taker_fee : Decimal, optional
+        Rates of notional.
+
+    Raises
+    ------
+    ValueError
+        If the decimals, leverage or price are impossible.
+
+    """
+    scale = Decimal(str(spec.deployer_fee_scale))
+    maker, taker = first_tier_fees(
+        is_builder_dex=":" in spec.coin,
+        growth_mode=spec.growth_mode,
+        deployer_fee_scale=scale,
+    )
+    return make_perpetual(
+        spec.coin,
+        spec.collateral,
+        spec.sz_decimals,
+        spec.max_leverage,
+        price,
+        maker if maker_fee is None else maker_fee,
+        taker if taker_fee is None else taker_fee,
+        ts,
+        info={"growth_mode": spec.growth_mode, "deployer_fee_scale": str(scale)},
+    )
+
+
+def make_perpetual_from_entry(
+    entry: PerpEntry,
+    collateral_code: str,
+    price: Decimal | float | str | None,
+    ts: int,
+    *,
+    asset_id: int,
+    deployer_fee_scale: Decimal | None = None,
+) -> PerpetualContract:
+    """
+    Return the instrument of an entry of ``meta``, with first-tier fees.
+
+    Parameters
+    ----------
+    entry : PerpEntry
+        The entry as parsed.
+    collateral_code : str
+        The collateral token's name from ``spotMeta``.
+    price : Decimal, float, str or None
+        A price of the level traded at, which picks the tick.
+    ts : int
+        Time of the reply in ns UTC.
+    asset_id : int
+        The venue's number of the asset.
+    deployer_fee_scale : Decimal, optional
+        The dex's scale, for an entry that has none of its own; 1 where neither says.
+
+    Raises
+    ------
+    ValueError
+        If the decimals, leverage or price are impossible.
+
+    """
+    scale = entry.deployer_fee_scale if entry.deployer_fee_scale is not None else deployer_fee_scale
+    scale = Decimal(1) if scale is None else scale
+    maker, taker = first_tier_fees(
+        is_builder_dex=":" in entry.coin,
+        growth_mode=entry.growth_mode,
+        deployer_fee_scale=scale,
+    )
+    return make_perpetual(
+        entry.coin,
+        collateral_code,
+        entry.sz_decimals,
+        entry.max_leverage,
+        price,
+        maker,
+        taker,
+        ts,
+        info={
+            "asset_id": asset_id,
+            "growth_mode": entry.growth_mode,
+            "deployer_fee_scale": str(scale),
+            "margin_mode": entry.margin_mode,
+            "is_delisted": entry.is_delisted,
+        },
+    )

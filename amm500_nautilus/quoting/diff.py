@@ -1,0 +1,293 @@
+"""The difference between the plan and what rests: the fewest changes worth an action, the most valuable first."""
+
+from collections.abc import Sequence
+
+from amm500_nautilus.quoting.config import OrderKeepingConfig
+from amm500_nautilus.quoting.types import BudgetView
+from amm500_nautilus.quoting.types import Cancel
+from amm500_nautilus.quoting.types import Change
+from amm500_nautilus.quoting.types import Level
+from amm500_nautilus.quoting.types import Modify
+from amm500_nautilus.quoting.types import Place
+from amm500_nautilus.quoting.types import RestingOrder
+
+
+TOUCH_LEVEL = -1
+URGENT = 1e12
+MISSING = 3.0
+
+
+class OrderKeeper:
+    """
+    Decide which resting orders to keep, move, cancel, and which to add.
+
+    An order stays while its price lies within the tolerance bands of its planned level (a share of that level's distance from
+    fair value, narrower towards it) and its size within the size tolerance. What does not fit its own level may fill another;
+    what fits none is moved in place; only a surplus is canceled. An order on a withdrawn side, or one that has become
+    exposed, goes at once whatever the budget.
+    """
+
+    def __init__(self, config: OrderKeepingConfig, touch_tolerance_ticks: int) -> None:
+        self._config = config
+        self._touch_tolerance = touch_tolerance_ticks
+
+    def changes(
+        self,
+        ts_ns: int,
+        *,
+        bids: Sequence[Level],
+        asks: Sequence[Level],
+        fair_ticks: float,
+        resting: Sequence[RestingOrder],
+        budget: BudgetView,
+    ) -> tuple[Change, ...]:
+        """Return the changes to send now, at most ``budget.max_changes`` besides urgent cancels."""
+        own_bids: list[RestingOrder] = []
+        own_asks: list[RestingOrder] = []
+        best_bid = 0
+        best_ask = 1 << 62
+        reducing = False
+        for order in resting:
+            price = order.price_ticks
+            if order.reduce_only:
+                reducing = True
+            if order.side > 0:
+                own_bids.append(order)
+                if price > best_bid:
+                    best_bid = price
+            else:
+                own_asks.append(order)
+                if price < best_ask:
+                    best_ask = price
+        out: list[tuple[float, Change]] = []
+        pass_ = _SidePass(self._config, self._touch_tolerance, ts_ns, fair_ticks, budget, out)
+        pass_.run(1, bids, own_bids, best_ask, reducing=reducing)
+        pass_.run(-1, asks, own_asks, best_bid, reducing=reducing)
+        if not out:
+            return ()
+        out.sort(key=_by_value)
+        if budget.cancel_only:
+            return tuple(change for _, change in out if type(change) is Cancel)
+        return _limited(out, budget.max_changes)
+
+
+def _by_value(item: tuple[float, Change]) -> float:
+    return -item[0]
+
+
+def _limited(ranked: list[tuple[float, Change]], limit: int) -> tuple[Change, ...]:
+    """Keep the first ``limit`` changes, and every urgent one: risk does not wait for the budget's pace."""
+    return tuple(change for place, (value, change) in enumerate(ranked) if place < limit or value >= URGENT)
+
+
+class _SidePass:
+    """One cycle's settings, applied to each side in turn."""
+
+    def __init__(
+        self,
+        config: OrderKeepingConfig,
+        touch_tolerance: int,
+        ts_ns: int,
+        fair_ticks: float,
+        budget: BudgetView,
+        out: list[tuple[float, Change]],
+    ) -> None:
+        multiple = max(1.0, budget.tolerance_multiple)
+        self._near = min(config.near_tolerance * multiple, config.near_cap)
+        self._far = min(config.far_tolerance * multiple, config.far_cap)
+        self._least = config.min_tolerance_ticks
+        self._size = min(config.size_tolerance * multiple, 0.9)
+        self._touch_tolerance = round(touch_tolerance * multiple)
+        self._exposed = config.exposed_fraction
+        self._old_ns = ts_ns - int(config.min_age_secs * 1e9)
+        self._fair = fair_ticks
+        self._cancel_only = budget.cancel_only
+        self._out = out
+
+    def run(
+        self,
+        side: int,
+        levels: Sequence[Level],
+        orders: list[RestingOrder],
+        other_best: int,
+        *,
+        reducing: bool,
+    ) -> None:
+        """Append one side's changes; none of them may reach ``other_best``, our own best order across."""
+        if not levels:
+            self._out.extend((2 * URGENT, Cancel(order.key)) for order in orders if not order.pending)
+            return
+        if reducing or levels[0].reduce_only:
+            touch = levels[0] if levels[0].reduce_only else None
+            self._keep_touch(side, touch, [order for order in orders if order.reduce_only], other_best)
+            orders = [order for order in orders if not order.reduce_only]
+            if touch is not None:
+                levels = levels[1:]
+        self._keep_ladder(side, levels, orders, other_best)
+
+    def _keep_touch(
+        self, side: int, level: Level | None, orders: list[RestingOrder], other_best: int
+    ) -> None:
+        free = [order for order in orders if not order.pending]
+        held = len(free) != len(orders)
+        if level is None or held:
+            self._out.extend((URGENT, Cancel(order.key)) for order in free)
+            return
+        if not free:
+            if not _crosses(side, level.price_ticks, other_best):
+                place = Place(side, level.price_ticks, level.lots, TOUCH_LEVEL, reduce_only=True)
+                self._out.append((URGENT / 2, place))
+            return
+        first = free[0]
+        self._out.extend((URGENT, Cancel(order.key)) for order in free[1:])
+        moved = abs(first.price_ticks - level.price_ticks)
+        resized = abs(first.lots - level.lots) > self._size * level.lots
+        old = first.since_ns <= self._old_ns
+        if (
+            (moved > self._touch_tolerance or resized)
+            and old
+            and not _crosses(side, level.price_ticks, other_best)
+        ):
+            self._out.append((URGENT / 2, Modify(first.key, level.price_ticks, level.lots, TOUCH_LEVEL)))
+
+    def _fits(self, side: int, level: Level, order: RestingOrder) -> bool:
+        price = level.price_ticks
+        off = (order.price_ticks - price) * side
+        if off:
+            distance = (self._fair - price) * side
+            if off > 0:
+                if off > self._least and off > self._near * distance:
+                    return False
+            elif -off > self._least and -off > self._far * distance:
+                return False
+        lots = level.lots
+        slack = self._size * lots
+        return -slack <= order.lots - lots <= slack
+
+    def _keep_ladder(
+        self, side: int, levels: Sequence[Level], orders: list[RestingOrder], other_best: int
+    ) -> None:
+        count = len(levels)
+        slots: list[RestingOrder | None] = [None] * count
+        loose: list[RestingOrder] = []
+        for order in orders:
+            at = order.level
+            if 0 <= at < count and slots[at] is None:
+                slots[at] = order
+            else:
+                loose.append(order)
+        open_levels: list[int] = []
+        fair, near, far, least, size = self._fair, self._near, self._far, self._least, self._size
+        index = -1
+        # _fits written out: this loop is a third of the cycle
+        for level, held in zip(levels, slots, strict=True):
+            index += 1
+            if held is None:
+                open_levels.append(index)
+                continue
+            price = level.price_ticks
+            lots = level.lots
+            off = (held.price_ticks - price) * side
+            odd = held.lots - lots
+            if (
+                (odd == 0 or -size * lots <= odd <= size * lots)
+                and (
+                    -least <= off <= least
+                    or -far * (fair - price) * side <= off <= near * (fair - price) * side
+                )
+            ) or held.pending:
+                continue
+            open_levels.append(index)
+            loose.append(held)
+        if loose or open_levels:
+            self._settle(side, levels, open_levels, loose, other_best)
+
+    def _settle(
+        self,
+        side: int,
+        levels: Sequence[Level],
+        open_levels: list[int],
+        loose: list[RestingOrder],
+        other_best: int,
+    ) -> None:
+        """Fill open levels from loose orders: what fits stays, what is in flight or too young waits, the rest moves."""
+        near_limit = (
+            self._fair - side * self._exposed * (self._fair - levels[0].price_ticks) * side if levels else 0.0
+        )
+        movable: list[tuple[bool, RestingOrder]] = []
+        waiting: list[RestingOrder] = []
+        for order in loose:
+            if order.pending:
+                waiting.append(order)
+                continue
+            fit = next((k for k in open_levels if self._fits(side, levels[k], order)), None)
+            if fit is not None:
+                open_levels.remove(fit)
+                continue
+            exposed = bool(levels) and (order.price_ticks - near_limit) * side > 0
+            if exposed or order.since_ns <= self._old_ns or not levels:
+                movable.append((exposed, order))
+            else:
+                waiting.append(order)
+        for order in waiting:
+            if open_levels:
+                nearest = min(open_levels, key=lambda k: abs(levels[k].price_ticks - order.price_ticks))
+                open_levels.remove(nearest)
+        self._move(side, levels, open_levels, movable, other_best)
+
+    def _move(
+        self,
+        side: int,
+        levels: Sequence[Level],
+        open_levels: list[int],
+        movable: list[tuple[bool, RestingOrder]],
+        other_best: int,
+    ) -> None:
+        out = self._out
+        left: list[tuple[bool, RestingOrder]] = []
+        for exposed, order in movable:
+            if order.level in open_levels:
+                open_levels.remove(order.level)
+                self._modify(side, levels, order.level, exposed, order, other_best)
+            else:
+                left.append((exposed, order))
+        for exposed, order in left:
+            if open_levels:
+                self._modify(side, levels, open_levels.pop(0), exposed, order, other_best)
+            elif exposed or not self._cancel_only:
+                out.append((2 * URGENT if exposed else float(order.lots), Cancel(order.key)))
+        for index in open_levels:
+            level = levels[index]
+            if not _crosses(side, level.price_ticks, other_best):
+                value = MISSING * level.lots / (1 + 0.1 * index)
+                out.append((value, Place(side, level.price_ticks, level.lots, index)))
+
+    def _modify(
+        self,
+        side: int,
+        levels: Sequence[Level],
+        index: int,
+        exposed: bool,
+        order: RestingOrder,
+        other_best: int,
+    ) -> None:
+        level = levels[index]
+        price = level.price_ticks
+        if exposed and (self._cancel_only or _crosses(side, price, other_best)):
+            self._out.append((2 * URGENT, Cancel(order.key)))
+            return
+        if _crosses(side, price, other_best):
+            return
+        distance = max(1.0, (self._fair - price) * side)
+        off = (order.price_ticks - price) * side
+        # an order too near loses money, one too far only misses a fill
+        severity = min(
+            MISSING,
+            abs(off) / distance * (8.0 if off > 0 else 2.0) + abs(order.lots - level.lots) / level.lots,
+        )
+        value = URGENT if exposed else severity * level.lots / (1 + 0.1 * index)
+        self._out.append((value, Modify(order.key, price, level.lots, index)))
+
+
+def _crosses(side: int, price: int, other_best: int) -> bool:
+    return (price - other_best) * side >= 0

@@ -1,0 +1,224 @@
+"""The values that pass between the strategy and the quoting models; integers for prices (ticks) and sizes (lots)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from dataclasses import field
+from enum import StrEnum
+
+
+BUY = 1
+SELL = -1
+
+
+@dataclass(frozen=True, slots=True)
+class MarketShape:
+    """
+    The instrument's static facts.
+
+    Parameters
+    ----------
+    tick : float
+        Price of one tick, in collateral units.
+    lot : float
+        Size of one lot, in contracts.
+    min_notional : float
+        Smallest order value the venue takes, in collateral units (10 on Hyperliquid).
+
+    """
+
+    tick: float
+    lot: float
+    min_notional: float = 10.0
+
+    @property
+    def tick_lot_value(self) -> float:
+        """Collateral value of one lot at a price of one tick."""
+        return self.tick * self.lot
+
+
+@dataclass(slots=True)
+class BookView:
+    """
+    A book as the strategy sees it: best level first, prices in ticks, sizes in lots.
+
+    Own resting size is already taken out. ``ts_ns`` is the time of the newest part.
+    """
+
+    ts_ns: int
+    bid_ticks: Sequence[int]
+    bid_lots: Sequence[float]
+    ask_ticks: Sequence[int]
+    ask_lots: Sequence[float]
+
+
+@dataclass(slots=True)
+class AccountView:
+    """
+    The account in the strategy's eyes.
+
+    ``equity`` in collateral units; ``leverage`` as set at the venue; ``position_lots`` signed;
+    ``entry_ticks`` average entry price in ticks (0 when flat); ``margin_ratio`` as product definitions say (0 to 1 and above).
+    """
+
+    equity: float
+    leverage: float
+    position_lots: int
+    entry_ticks: float = 0.0
+    margin_ratio: float = 0.0
+    starting_equity: float = 0.0
+
+
+@dataclass(slots=True)
+class BudgetView:
+    """
+    What the address may still send.
+
+    ``remaining`` actions; ``tolerance_multiple`` by which the order diff widens its bands (1 when rich);
+    ``max_changes`` the most changes worth sending in this cycle; ``cancel_only`` when just the reserve is left.
+    """
+
+    remaining: float = float("inf")
+    tolerance_multiple: float = 1.0
+    max_changes: int = 10_000
+    cancel_only: bool = False
+
+
+@dataclass(slots=True)
+class RestingOrder:
+    """
+    One of our orders as last known.
+
+    ``key`` is the client order id's text; ``lots`` what is left; ``pending`` while a modify or cancel is in flight.
+    """
+
+    key: str
+    side: int
+    price_ticks: int
+    lots: int
+    since_ns: int
+    level: int = 0
+    pending: bool = False
+    reduce_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Level:
+    """A price and size to rest; ``reduce_only`` marks the rebalancing order at the touch."""
+
+    price_ticks: int
+    lots: int
+    reduce_only: bool = False
+
+
+class QuoteState(StrEnum):
+    """What the quoting engine is doing."""
+
+    QUOTING = "quoting"
+    ONE_SIDED = "one_sided"
+    REBALANCING = "rebalancing"
+    PAUSED = "paused"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """
+    The orders that ought to rest, best level first.
+
+    ``factors`` are the named multipliers of the spread pipeline with ``base_min_bps``, ``base_max_bps``, ``min_bps`` and
+    ``max_bps``; distances are half-spreads from the fair value.
+    """
+
+    bids: tuple[Level, ...] = ()
+    asks: tuple[Level, ...] = ()
+    factors: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Rest a new post-only order."""
+
+    side: int
+    price_ticks: int
+    lots: int
+    level: int
+    reduce_only: bool = False
+    ioc: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Modify:
+    """Move an order in place."""
+
+    key: str
+    price_ticks: int
+    lots: int
+    level: int
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    """Take an order away."""
+
+    key: str
+
+
+Change = Place | Modify | Cancel
+
+
+@dataclass(slots=True)
+class Decision:
+    """
+    One cycle's outcome: what to quote, what to send, and why.
+
+    ``reasons`` name everything that kept a side from being quoted (``book_stale``, ``oracle_gap``, ``illiquid``, ``session``,
+    ``one_sided``, ``budget`` ...); empty when both sides are quoted. ``delta`` is position notional over the exposure limit.
+    ``volatility`` maps the horizons ``1s 10s 30s 60s`` to annualised fractions; ``factors`` as in ``Plan``.
+    ``notes`` name what did not stop a quote (``reference_stale``, ``reference_diverged``, ``rebalancing``, ``taker_cap``);
+    ``signals`` are the figures behind the decision (depth, imbalance, markouts, queue positions ...).
+    """
+
+    ts_ns: int
+    state: QuoteState
+    reasons: tuple[str, ...]
+    fair_ticks: float
+    mid_ticks: float
+    plan: Plan
+    changes: tuple[Change, ...]
+    delta: float
+    volatility: dict[str, float]
+    mode: str = "NORMAL"
+    notes: tuple[str, ...] = ()
+    signals: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class QuoteSample:
+    """
+    What rests after one decision, for the recorder.
+
+    ``bid_ticks`` and ``ask_ticks`` are our best resting prices as known to the strategy (None when a side has none);
+    ``actions`` counts everything sent so far.
+    """
+
+    ts_ns: int
+    bid_ticks: int | None
+    ask_ticks: int | None
+    n_bids: int
+    n_asks: int
+    mid_ticks: float
+    state: QuoteState
+    reasons: tuple[str, ...]
+    factors: dict[str, float]
+    volatility: dict[str, float]
+    delta: float
+    budget_remaining: float
+    actions: int
+
+
+@dataclass(frozen=True, slots=True)
+class ActionRecord:
+    """Actions sent in one cycle: ``kind`` is place, modify or cancel."""
+
+    ts_ns: int
+    kind: str
+    count: int

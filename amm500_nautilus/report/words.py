@@ -1,0 +1,82 @@
+"""The loud line on what data a run saw, and how figures are written."""
+
+from typing import Any
+
+
+def data_line(summary: dict[str, Any]) -> tuple[str, bool]:
+    """Return the line that heads every report, and whether it must be red (any part of the market was simulated)."""
+    data = summary["data"]
+    span = f"{data['market']}, {data['start'][:16]} to {data['end'][:16]} UTC"
+    if data["bars_simulated"]:
+        return (
+            f"SIMULATED DATA, ITS BARS TOO: {span}; price path, book and trades were generated ({data['source']})",
+            True,
+        )
+    if data["simulated"]:
+        text = f"SIMULATED DATA: {span}; bars from {data['source']}, book and every trade generated from them"
+        return text, True
+    return (
+        f"RECORDED DATA: {span}; book and trades as recorded ({data['source']}); only our own fills are simulated",
+        False,
+    )
+
+
+def figure(name: str, value: Any) -> str:
+    """Write a figure of the summary for people: shares as percent, counts whole, the rest with five significant digits."""
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, str):
+        return value
+    if name in PERCENT:
+        return f"{100 * value:,.3f} %"
+    if isinstance(value, int):
+        return f"{value:,}"
+    return f"{value:,.5g}" if abs(value) < 1e5 else f"{value:,.0f}"
+
+
+PERCENT = {
+    "annual_roi",
+    "max_drawdown",
+    "maker_ratio",
+    "fill_rate",
+    "win_rate",
+    "quote_uptime",
+    "two_sided_uptime",
+    "max_margin_ratio",
+    "unseen_share",
+    "unseen_volume_share",
+}
+TITLES = {
+    "net_pnl": "net PnL",
+    "annual_roi": "return a year (not compounded)",
+    "sharpe": "Sharpe (60-minute blocks)",
+    "sortino": "Sortino (60-minute blocks)",
+    "max_drawdown": "largest drawdown (1-minute path)",
+    "trades": "trades",
+    "trades_per_day": "trades a day",
+    "maker_ratio": "maker share of volume",
+    "fill_rate": "orders that filled",
+    "win_rate": "winning closes, net of fees",
+    "quote_uptime": "time quoted",
+    "two_sided_uptime": "time quoted on both sides",
+    "avg_quoted_spread_bps": "quoted spread, bp",
+    "turnover": "turnover a day / equity",
+    "max_position": "largest position, contracts",
+    "max_margin_ratio": "largest margin ratio",
+    "liquidations": "liquidations",
+    "spread_capture": "spread capture",
+    "adverse_selection": "adverse selection",
+    "inventory": "inventory",
+    "fees": "fees",
+    "funding": "funding",
+    "liquidation": "liquidation",
+    "total": "total",
+}
+METRICS = tuple(TITLES)[:17]
+
+
+def title(name: str) -> str:
+    """Return a figure's name in words."""
+    return TITLES.get(name, name)

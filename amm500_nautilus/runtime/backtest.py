@@ -1,0 +1,330 @@
+"""Run a backtest from a configuration: data, engine, strategy, simulated exchange, recorder, report."""
+
+import argparse
+import gc
+import resource
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from dataclasses import replace
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from amm500_catalog.errors import InputError
+from amm500_catalog.spec import Dataset
+from nautilus_trader.backtest.engine import BacktestEngine
+from nautilus_trader.backtest.engine import BacktestEngineConfig
+from nautilus_trader.config import CacheConfig
+from nautilus_trader.config import LoggingConfig
+from nautilus_trader.config import RiskEngineConfig
+from nautilus_trader.model.identifiers import InstrumentId
+from nautilus_trader.model.identifiers import TraderId
+
+from amm500_nautilus.config import MarketMakerConfig
+from amm500_nautilus.margin.fees import FeeRates
+from amm500_nautilus.margin.fees import FeeSchedule
+from amm500_nautilus.margin.fees import hip3_rates
+from amm500_nautilus.quoting.engine import QuoteEngine
+from amm500_nautilus.quoting.types import MarketShape
+from amm500_nautilus.report.recorder import RunRecorder
+from amm500_nautilus.report.summary import write_summary
+from amm500_nautilus.report.tearsheet import write_tearsheet
+from amm500_nautilus.report.terminal import print_summary
+from amm500_nautilus.report.types import BudgetFacts
+from amm500_nautilus.report.types import ReportContext
+from amm500_nautilus.report.types import TargetLevels
+from amm500_nautilus.runtime.config import RunConfig
+from amm500_nautilus.runtime.config import load_config
+from amm500_nautilus.runtime.data import prepare
+from amm500_nautilus.runtime.exits import DONE
+from amm500_nautilus.runtime.exits import guarded
+from amm500_nautilus.runtime.models import build
+from amm500_nautilus.runtime.progress import Progress
+from amm500_nautilus.runtime.recording import RecordingListener
+from amm500_nautilus.runtime.rundir import RunDirectory
+from amm500_nautilus.runtime.sessions import session_spans
+from amm500_nautilus.simulation.config import FundingConfig
+from amm500_nautilus.simulation.config import VenueConfig
+from amm500_nautilus.simulation.setup import SimulatedVenue
+from amm500_nautilus.simulation.setup import add_simulated_venue
+from amm500_nautilus.strategy import MarketMaker
+
+
+NS = 1_000_000_000
+ORDER_RATE = "1000000/00:00:01"
+
+
+@dataclass(slots=True)
+class BacktestResult:
+    """A finished run: where its files are, and its summary."""
+
+    run_dir: Path
+    summary: dict[str, Any]
+
+
+def fee_rates(config: RunConfig) -> FeeRates:
+    """Return the maker and taker rates the market's flags give."""
+    market = config.market
+    on_builder_dex = ":" in market.coin
+    return hip3_rates(
+        FeeSchedule(
+            growth_mode=market.growth_mode and on_builder_dex,
+            deployer_fee_scale=Decimal(str(market.deployer_fee_scale)) if on_builder_dex else Decimal(0),
+            referral_discount=Decimal(str(config.venue.referral_discount)),
+        )
+    )
+
+
+def venue_config(config: RunConfig, dataset: Dataset) -> VenueConfig:
+    """Return the simulated exchange's configuration."""
+    market = config.market
+    funding = FundingConfig()
+    if market.funding_rate is not None:
+        funding = replace(funding, default_rate=Decimal(str(market.funding_rate)))
+    if not config.venue.funding:
+        funding = replace(funding, enabled=False)
+    return VenueConfig(
+        starting_equity=config.account.equity,
+        collateral=market.collateral,
+        dex=market.spec().dex,
+        leverage=Decimal(str(config.account.leverage)),
+        max_leverage=market.max_leverage,
+        rates=fee_rates(config),
+        latency=build(config.venue.latency),
+        fill=build(config.venue.fill),
+        rules=build(config.venue.rules),
+        funding=funding,
+        sessions=dataset.info.sessions,
+    )
+
+
+def strategy_config(config: RunConfig, dataset: Dataset) -> MarketMakerConfig:
+    """Return the strategy's configuration for a dataset."""
+    streams = dataset.info.streams
+    day_seconds, per_year = trading_days(dataset.info.sessions)
+    reference = config.strategy.reference
+    return MarketMakerConfig(
+        instrument_id=InstrumentId.from_str(dataset.info.instrument_id),
+        quoting=build(config.strategy.quoting),
+        budget=build(config.strategy.budget),
+        reference_id=InstrumentId.from_str(f"{reference}-USD-PERP.HYPERLIQUID") if reference else None,
+        book_source="deltas" if "OrderBookDelta" in streams else "depth",
+        leverage=config.account.leverage,
+        growth_mode=config.market.growth_mode,
+        cycle_ms=config.strategy.cycle_ms,
+        max_order_events=config.strategy.max_order_events,
+        sessions=session_spans(dataset.info.sessions),
+        session_seconds_a_year=day_seconds * per_year,
+        order_id_tag="000",
+    )
+
+
+def check_ladder(config: RunConfig, dataset: Dataset, price: float) -> None:
+    """
+    Refuse a configuration whose ladder cannot be quoted with this account at this price.
+
+    Raises
+    ------
+    InputError
+        With what is wrong and the smallest account or size that would work.
+
+    """
+    shape = MarketShape(tick=float(dataset.instrument.price_increment), lot=float(dataset.instrument.size_increment))
+    engine = QuoteEngine(shape, build(config.strategy.quoting))
+    problems = engine.check(float(config.account.equity), config.account.leverage, price)
+    if problems:
+        raise InputError("; ".join(problems), f"{config.name}: strategy.quoting")
+
+
+def make_engine() -> BacktestEngine:
+    """Return a bare engine: no logging, no order throttle, no end-of-run statistics of its own."""
+    return BacktestEngine(
+        BacktestEngineConfig(
+            trader_id=TraderId("AMM500-001"),
+            logging=LoggingConfig(bypass_logging=True),
+            risk_engine=RiskEngineConfig(max_order_submit_rate=ORDER_RATE, max_order_modify_rate=ORDER_RATE),
+            cache=CacheConfig(tick_capacity=2, bar_capacity=2),
+            run_analysis=False,
+        ),
+    )
+
+
+def run(config: RunConfig, *, out: Path | None = None, progress: Progress | None = None) -> BacktestResult:
+    """
+    Run a backtest and return its run directory and summary.
+
+    Raises
+    ------
+    InputError
+        When the configuration or the data cannot be used; nothing is left behind.
+
+    """
+    progress = progress or Progress(quiet=True)
+    began = time.perf_counter()
+    dataset = prepare(config, progress)
+    check_ladder(config, dataset, first_price(dataset))
+    directory = RunDirectory.named(config.name, out)
+    directory.write_config(config)
+    engine = make_engine()
+    engine_seconds, events = _run_engine(engine, config, dataset, directory.path, progress)
+    context = report_context(
+        config,
+        dataset,
+        wall_seconds=time.perf_counter() - began,
+        engine_seconds=engine_seconds,
+        events=events,
+    )
+    summary = write_summary(directory.path, context)
+    if config.report.tearsheet:
+        progress(0.0, "tearsheet")
+        write_tearsheet(directory.path, summary)
+    return BacktestResult(run_dir=directory.finish(), summary=summary)
+
+
+def first_price(dataset: Dataset) -> float:
+    """Return the first traded or quoted price of a dataset."""
+    for batch in dataset.batches():
+        for item in batch:
+            price = getattr(item, "price", None) or getattr(item, "bid_price", None)
+            if price is not None:
+                return float(price)
+    raise InputError("holds no trade and no quote", dataset.info.name, "data with prices")
+
+
+def _run_engine(
+    engine: BacktestEngine,
+    config: RunConfig,
+    dataset: Dataset,
+    out: Path,
+    progress: Progress,
+) -> tuple[float, int]:
+    info, instrument = dataset.info, dataset.instrument
+    listener = RecordingListener()
+    venue = add_simulated_venue(
+        engine,
+        instrument=instrument,
+        config=venue_config(config, dataset),
+        seed=config.seed,
+        listener=listener,
+    )
+    recorder = RunRecorder(
+        out,
+        instrument,
+        engine.kernel.msgbus,
+        engine.cache,
+        account=listener.account,
+        sessions=info.sessions,
+        start_ns=info.start_ns,
+        end_ns=info.end_ns,
+    )
+    listener.bind(recorder, venue)
+    engine.add_strategy(MarketMaker(strategy_config(config, dataset)))
+    events = _feed(engine, venue, dataset, progress)
+    unbooked = recorder.close()
+    engine.dispose()
+    if unbooked:
+        raise RuntimeError(f"{len(unbooked)} fills of the engine were never booked by the ledger, first {unbooked[0]}")
+    return events
+
+
+def _feed(engine: BacktestEngine, venue: SimulatedVenue, dataset: Dataset, progress: Progress) -> tuple[float, int]:
+    info = dataset.info
+    span = max(1, info.end_ns - info.start_ns)
+    events, spent = 0, 0.0
+    gc.collect()
+    gc.freeze()
+    try:
+        for batch in dataset.batches():
+            began = time.perf_counter()
+            engine.add_data(batch, validate=False, sort=True)
+            engine.run(streaming=True)
+            engine.clear_data()
+            spent += time.perf_counter() - began
+            events += len(batch)
+            progress((batch[-1].ts_init - info.start_ns) / span, "backtest")
+    finally:
+        gc.unfreeze()
+    engine.end()
+    venue.finish(info.end_ns)
+    return spent, events
+
+
+def report_context(
+    config: RunConfig,
+    dataset: Dataset,
+    *,
+    wall_seconds: float,
+    engine_seconds: float,
+    events: int,
+) -> ReportContext:
+    """Return what the summary needs beside the run's files."""
+    info = dataset.info
+    day_seconds, per_year = trading_days(info.sessions)
+    budget = build(config.strategy.budget)
+    report = config.report
+    return ReportContext(
+        name=config.name,
+        source=info.source,
+        simulated=info.simulated,
+        bars_simulated=info.bars_simulated,
+        market=info.instrument_id.partition("-")[0],
+        collateral=config.market.collateral,
+        start_ns=info.start_ns,
+        end_ns=info.end_ns,
+        description=info.description,
+        defaults=info.defaults,
+        day_seconds=day_seconds,
+        sessions_per_year=per_year,
+        model=config.strategy.quoting.model,  # type: ignore[attr-defined]
+        targets=TargetLevels(
+            sharpe=report.target_sharpe,
+            trades_per_day=report.target_trades_per_day,
+            maker_ratio=report.target_maker_ratio,
+            max_drawdown=report.target_max_drawdown,
+            max_margin_ratio=report.target_max_margin_ratio,
+        ),
+        budget=BudgetFacts(
+            enabled=budget.enabled,
+            initial_actions=budget.initial_actions,
+            credit_per_usd=budget.credit_per_usd,
+        ),
+        wall_seconds=wall_seconds,
+        engine_seconds=engine_seconds,
+        events=events,
+        peak_rss_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1_024,
+        extra={"seed": config.seed},
+    )
+
+
+def trading_days(sessions: tuple[tuple[int, int], ...]) -> tuple[float, float]:
+    """Return session seconds a trading day and trading days a year: 24/7 unless every session is shorter than half a day."""
+    longest = max((end - start) / NS for start, end in sessions)
+    if longest > 43_200 or len(sessions) == 1:
+        return 86_400.0, 365.0
+    return 23_400.0, 252.0
+
+
+def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
+    """Read the command line of ``run_backtest.py``."""
+    parser = argparse.ArgumentParser(prog="run_backtest.py", description="Run a backtest from a configuration file.")
+    parser.add_argument("config", help="a YAML run file, for example configs/xyz100_30d.yaml")
+    parser.add_argument("--set", dest="overrides", action="append", default=[], metavar="KEY=VALUE")
+    parser.add_argument("--out", type=Path, default=None, help="the run directory (runs/<name>-<utc> by default)")
+    parser.add_argument("--quiet", action="store_true", help="print nothing but the result")
+    return parser.parse_args(argv)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code."""
+    args = parse_args(argv)
+
+    def job() -> int:
+        config = load_config(args.config, args.overrides)
+        with Progress(quiet=args.quiet) as progress:
+            result = run(config, out=args.out, progress=progress)
+        print_summary(result.summary)
+        print(f"run directory: {result.run_dir}")
+        return DONE
+
+    return guarded(job)

@@ -1,0 +1,69 @@
+"""The ``amm500`` command."""
+
+import argparse
+from collections.abc import Callable
+from collections.abc import Sequence
+from pathlib import Path
+
+from amm500_nautilus.runtime import commands
+from amm500_nautilus.runtime.exits import guarded
+
+
+Handler = Callable[[argparse.Namespace], int]
+
+
+def _with_config(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("config", help="a YAML run file, for example configs/xyz100_30d.yaml")
+    parser.add_argument("--set", dest="overrides", action="append", default=[], metavar="KEY=VALUE")
+    parser.add_argument("--quiet", action="store_true", help="print nothing but the result")
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """Return the parser of every subcommand."""
+    parser = argparse.ArgumentParser(prog="amm500", description="An honest market maker for HIP-3 index perpetuals.")
+    commands_of = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    def add(name: str, handler: Handler, text: str) -> argparse.ArgumentParser:
+        sub = commands_of.add_parser(name, help=text, description=text)
+        sub.set_defaults(handler=handler)
+        return sub
+
+    backtest = add("backtest", commands.backtest, "run a backtest, as run_backtest.py does")
+    _with_config(backtest)
+    backtest.add_argument("--out", type=Path, default=None)
+
+    check = add("check", commands.check, "validate a run file without running it and print the first ladder")
+    _with_config(check)
+
+    compare = add("compare", commands.compare, "run tiered, fixed_grid and glft on the same data, side by side")
+    _with_config(compare)
+    compare.add_argument("--out", type=Path, default=None, help="a folder for the runs")
+
+    fetch = add("fetch", commands.fetch, "fetch or make the data of a run file and store it, without running")
+    _with_config(fetch)
+
+    calibrate = add("calibrate", commands.calibrate, "measure simulated and recorded markets with one ruler")
+    calibrate.add_argument("--config", default=None, help="a run file whose dataset is measured")
+    calibrate.add_argument("--set", dest="overrides", action="append", default=[], metavar="KEY=VALUE")
+    calibrate.add_argument("--recording", default=None, help="a folder of recorded books")
+    calibrate.add_argument("--coin", action="append", default=[], help="a coin of the recording; may be repeated")
+    calibrate.add_argument("--quiet", action="store_true")
+
+    why = add("why", commands.why, "say why a run was not quoting, by share of time")
+    why.add_argument("run", type=Path, help="a run directory")
+
+    report = add("report", commands.report, "build a run's tearsheet again from its files")
+    report.add_argument("run", type=Path, help="a run directory")
+
+    catalog = add("catalog", commands.catalog, "list, check or query the catalogue")
+    catalog.add_argument("action", choices=("ls", "check", "query"))
+    catalog.add_argument("sql", nargs="?", default=None, help="the statement, for query")
+    catalog.add_argument("--root", default="catalog/store", help="the catalogue: a folder or an fsspec URL")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code."""
+    args = build_parser().parse_args(argv)
+    handler: Handler = args.handler
+    return guarded(lambda: handler(args))

@@ -1,0 +1,234 @@
+"""The run file: what a user may write, checked key by key."""
+
+from datetime import UTC
+from datetime import datetime
+from datetime import timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated
+from typing import Any
+from typing import Literal
+from typing import Self
+
+from amm500_catalog.errors import InputError
+from amm500_catalog.simulator import SimulatorConfig
+from amm500_catalog.sources.generator import GeneratorConfig
+from amm500_catalog.spec import MarketSpec
+from pydantic import BaseModel
+from pydantic import BeforeValidator
+from pydantic import ConfigDict
+from pydantic import Field
+from pydantic import PositiveFloat
+from pydantic import PositiveInt
+from pydantic import model_validator
+
+from amm500_nautilus.quoting.config import QuotingConfig
+from amm500_nautilus.risk.budget import BudgetConfig
+from amm500_nautilus.runtime.load import apply_overrides
+from amm500_nautilus.runtime.load import read_yaml
+from amm500_nautilus.runtime.load import validate
+from amm500_nautilus.runtime.models import build
+from amm500_nautilus.runtime.models import model_of
+from amm500_nautilus.simulation.config import FillConfig
+from amm500_nautilus.simulation.latency import LatencyConfig
+from amm500_nautilus.simulation.rules import VenueRules
+
+
+STRICT = ConfigDict(extra="forbid", frozen=True)
+DAY_NS = 86_400 * 1_000_000_000
+
+
+# YAML reads an unquoted date as a date
+Moment = Annotated[str | None, BeforeValidator(lambda value: None if value is None else str(value))]
+
+
+class Section(BaseModel):
+    """A section of the run file; unknown keys are errors."""
+
+    model_config = STRICT
+
+
+class MarketSection(Section):
+    """
+    The perpetual that is quoted.
+
+    Values the venue declares are read from it when the data comes from the venue; these are the facts used otherwise.
+    ``candidates`` are tried in order with ``source: hyperliquid``; ``price`` is the level that foreign bars are scaled to (the
+    first bar opens there; null keeps prices as they are); ``daily_volume`` in collateral units a day and ``funding_rate`` an hour
+    stand in where the source has none, instead of the simulator's own defaults.
+    """
+
+    coin: str = "km:US500"
+    candidates: tuple[str, ...] = ("km:US500", "mkts:US500", "xyz:SP500")
+    collateral: str = "USDH"
+    sz_decimals: Annotated[int, Field(ge=0, le=6)] = 3
+    max_leverage: Annotated[int, Field(ge=1, le=100)] = 25
+    growth_mode: bool = True
+    deployer_fee_scale: Annotated[float, Field(ge=0, le=10)] = 1.0
+    price: PositiveFloat | None = None
+    daily_volume: PositiveFloat | None = None
+    funding_rate: Annotated[float, Field(gt=-0.04, lt=0.04)] | None = None
+
+    def spec(self) -> MarketSpec:
+        """Return the market's facts for the catalogue."""
+        return MarketSpec(
+            coin=self.coin,
+            collateral=self.collateral,
+            sz_decimals=self.sz_decimals,
+            max_leverage=self.max_leverage,
+            growth_mode=self.growth_mode,
+            deployer_fee_scale=self.deployer_fee_scale,
+        )
+
+
+class DataSection(Section):
+    """
+    Where the market data comes from.
+
+    ``source``: auto (catalogue, exchange, Yahoo, generator in turn), catalog, hyperliquid, yfinance, file, generator (bars, turned
+    into a book by the simulator), or hl-book (a recorded book, nothing simulated but our own fills). ``start`` and ``end`` are
+    UTC dates or times; without them the span is the last ``days`` whole days (for files: all there is). ``sessions``: index
+    keeps cash hours with gaps, always is 24/7.
+    """
+
+    source: Literal["auto", "catalog", "hyperliquid", "yfinance", "file", "generator", "hl-book"] = "auto"
+    catalog: str = "catalog/store"
+    path: str | None = None
+    symbol: str = "^OEX"
+    interval: Literal["1m", "5m", "15m", "1h"] = "5m"
+    days: PositiveInt = 30
+    start: Moment = None
+    end: Moment = None
+    timezone: str | None = None
+    columns: dict[str, str] = Field(default_factory=dict)
+    sessions: Literal["index", "always"] = "index"
+    target_volatility: Annotated[float, Field(gt=0, lt=5)] | None = None
+    url: str = "https://api.hyperliquid.xyz"
+    feed_latency_ms: Annotated[int, Field(ge=0, le=60_000)] = 0
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.source in ("file", "hl-book") and not self.path:
+            raise ValueError(f"data.path is missing; source {self.source} needs the file or folder to read")
+        start, end = self.start_ns, self.end_ns
+        if start is not None and end is not None and end <= start:
+            raise ValueError(f"data.end {self.end} is not after data.start {self.start}")
+        return self
+
+    @property
+    def start_ns(self) -> int | None:
+        """Start of the span in ns UTC, if given."""
+        return _utc_ns(self.start, "data.start")
+
+    @property
+    def end_ns(self) -> int | None:
+        """End of the span in ns UTC, if given."""
+        return _utc_ns(self.end, "data.end")
+
+    def span(self, now: datetime) -> tuple[int, int]:
+        """Return [start, end) in ns: as given, or the last ``days`` whole days before ``now``."""
+        end = self.end_ns
+        if end is None:
+            midnight = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+            end = int(midnight.timestamp()) * 1_000_000_000
+            if self.start_ns is not None:
+                end = min(end, self.start_ns + self.days * DAY_NS)
+        start = self.start_ns
+        return (start if start is not None else end - self.days * DAY_NS), end
+
+
+def _utc_ns(text: str | None, key: str) -> int | None:
+    if text is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(str(text))
+    except ValueError as error:
+        raise ValueError(f"{key} {text!r} is not a date; allowed: ISO 8601, for example 2026-01-15 or 2026-01-15T12:00Z") from error
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return int((moment - datetime(1970, 1, 1, tzinfo=UTC)) / timedelta(microseconds=1)) * 1_000
+
+
+class AccountSection(Section):
+    """The account: ``equity`` in the collateral token, ``leverage`` as set at the venue."""
+
+    equity: Annotated[Decimal, Field(gt=0)] = Decimal(1_000)
+    leverage: Annotated[float, Field(ge=1, le=100)] = 10.0
+
+
+class StrategySection(Section):
+    """The strategy: its quoting models, its action budget, and the cycle."""
+
+    quoting: model_of(QuotingConfig) = model_of(QuotingConfig)()  # type: ignore[valid-type]
+    budget: model_of(BudgetConfig) = model_of(BudgetConfig)()  # type: ignore[valid-type]
+    reference: str | None = None
+    cycle_ms: Annotated[int, Field(ge=100, le=60_000)] = 1_000
+    max_order_events: Annotated[int, Field(ge=10)] = 300
+
+
+class VenueSection(Section):
+    """The simulated exchange: latency, the fill model, the venue's rules, and whether funding is paid."""
+
+    latency: model_of(LatencyConfig) = model_of(LatencyConfig)()  # type: ignore[valid-type]
+    fill: model_of(FillConfig) = model_of(FillConfig)()  # type: ignore[valid-type]
+    rules: model_of(VenueRules) = model_of(VenueRules)()  # type: ignore[valid-type]
+    referral_discount: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    funding: bool = True
+
+
+class ReportSection(Section):
+    """What is written beside the figures; targets are those of the earlier bot."""
+
+    tearsheet: bool = True
+    target_sharpe: float = 2.5
+    target_trades_per_day: float = 2_000
+    target_maker_ratio: float = 0.90
+    target_max_drawdown: float = 0.005
+    target_max_margin_ratio: float = 0.80
+
+
+class RunConfig(Section):
+    """A whole run file."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,80}$")]
+    mode: Literal["backtest"] = "backtest"
+    seed: Annotated[int, Field(ge=0, le=2**63 - 1)] = 7
+    market: MarketSection = MarketSection()
+    data: DataSection = DataSection()
+    simulator: model_of(SimulatorConfig) = model_of(SimulatorConfig)()  # type: ignore[valid-type]
+    generator: model_of(GeneratorConfig) = model_of(GeneratorConfig)()  # type: ignore[valid-type]
+    account: AccountSection = AccountSection()
+    strategy: StrategySection = StrategySection()
+    venue: VenueSection = VenueSection()
+    report: ReportSection = ReportSection()
+
+    @model_validator(mode="after")
+    def _build_all(self) -> Self:
+        for section in (self.simulator, self.generator, self.strategy.quoting, self.strategy.budget):
+            build(section)
+        for section in (self.venue.latency, self.venue.fill, self.venue.rules):
+            build(section)
+        return self
+
+
+def load_config(path: str | Path, overrides: list[str] | None = None) -> RunConfig:
+    """
+    Return the validated run configuration of a YAML file with ``--set`` assignments applied.
+
+    Raises
+    ------
+    InputError
+        When the file or a value cannot be used.
+
+    """
+    raw = apply_overrides(read_yaml(Path(path)), overrides or [])
+    return validate(RunConfig, raw, str(path))
+
+
+def to_plain(config: RunConfig) -> dict[str, Any]:
+    """Return the resolved configuration as plain YAML values."""
+    plain: dict[str, Any] = config.model_dump(mode="json")
+    return plain
+
+
+__all__ = ["InputError", "RunConfig", "load_config", "to_plain"]

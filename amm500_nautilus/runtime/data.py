@@ -1,0 +1,312 @@
+"""From a run file's data section to a dataset: find bars, scale them, simulate a book, store everything, say what was done."""
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from dataclasses import replace
+from datetime import UTC
+from datetime import datetime
+from typing import Any
+
+import pandas as pd
+from amm500_catalog.bars import read_bar_frame
+from amm500_catalog.bars import store_bar_frame
+from amm500_catalog.dataset import CatalogDataset
+from amm500_catalog.dataset import info_from_meta
+from amm500_catalog.dataset import meta_from_info
+from amm500_catalog.dataset import open_recorded
+from amm500_catalog.dataset import open_simulated
+from amm500_catalog.errors import InputError
+from amm500_catalog.errors import SourceUnavailableError
+from amm500_catalog.simulator import SimulatorConfig
+from amm500_catalog.simulator import simulate
+from amm500_catalog.sources.auto import AutoSource
+from amm500_catalog.sources.auto import Candidate
+from amm500_catalog.sources.base import BarFrame
+from amm500_catalog.sources.base import BarRequest
+from amm500_catalog.sources.base import FundingFrame
+from amm500_catalog.sources.base import interval_seconds
+from amm500_catalog.sources.coverage import always_open
+from amm500_catalog.sources.coverage import cash_hours
+from amm500_catalog.sources.files import ColumnMap
+from amm500_catalog.sources.files import read_bars
+from amm500_catalog.sources.generator import GeneratorConfig
+from amm500_catalog.sources.generator import GeneratorSource
+from amm500_catalog.sources.hyperliquid import HyperliquidSource
+from amm500_catalog.sources.info_client import InfoClient
+from amm500_catalog.sources.recordings import import_recording
+from amm500_catalog.sources.scale import level_factor
+from amm500_catalog.sources.scale import scale_level
+from amm500_catalog.sources.scale import scale_returns
+from amm500_catalog.sources.yahoo import YahooSource
+from amm500_catalog.spec import DatasetInfo
+from amm500_catalog.spec import MarketSpec
+from amm500_catalog.store import CatalogStore
+from hyperliquid_hip3.instruments import make_instrument
+
+from amm500_nautilus.runtime.config import RunConfig
+from amm500_nautilus.runtime.models import build
+from amm500_nautilus.runtime.progress import Progress
+
+
+# raised when the meaning of a stored dataset changes, so that an old one is made anew
+DATASET_VERSION = 1
+NS_PER_MS = 1_000_000
+GENERATED = "generator"
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Bars with the market they will be quoted as, and the funding history where the source has one."""
+
+    frame: BarFrame
+    spec: MarketSpec
+    funding: FundingFrame | None
+    notes: tuple[str, ...]
+
+
+def prepare(config: RunConfig, progress: Progress, *, now: datetime | None = None) -> CatalogDataset:
+    """
+    Return the dataset a run file asks for, from the catalogue when it is already there.
+
+    Raises
+    ------
+    InputError
+        When the data cannot be used.
+    SourceUnavailableError
+        When no source has it.
+
+    """
+    data = config.data
+    store = CatalogStore(data.catalog)
+    for repair in store.repairs:
+        progress.say(f"catalogue: {repair}")
+    if data.source == "hl-book":
+        name, result = import_recording(store, str(data.path), config.market.coin)
+        progress.say(f"catalogue: {name} {'imported' if result.changed else 'was already there'}")
+        return open_recorded(store, name, feed_latency_ns=data.feed_latency_ms * NS_PER_MS)
+    request_key = _request_key(config, now or datetime.now(UTC))
+    label = _labelled(store, request_key) if data.source in ("auto", "catalog", "generator") else None
+    if label is None:
+        found = find_bars(config, store, progress, now or datetime.now(UTC))
+        label = _simulate(config, store, found, request_key, progress)
+    else:
+        progress.say(f"catalogue: simulated dataset {label} is already there")
+    return open_simulated(store, label, feed_latency_ns=data.feed_latency_ms * NS_PER_MS)
+
+
+def simulator_config(config: RunConfig) -> SimulatorConfig:
+    """Return the simulator's parameters with the market section's volume and funding where they are given."""
+    simulator: SimulatorConfig = build(config.simulator)
+    market = config.market
+    if market.daily_volume is not None:
+        simulator = replace(simulator, daily_volume=market.daily_volume)
+    if market.funding_rate is not None:
+        simulator = replace(simulator, funding_rate_hourly=market.funding_rate)
+    return simulator
+
+
+def _digest(*parts: Any) -> str:
+    text = json.dumps([DATASET_VERSION, *parts], sort_keys=True, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def _request_key(config: RunConfig, now: datetime) -> str:
+    """Return a key of everything that decides the dataset but the bars found."""
+    start, end = config.data.span(now)
+    data = config.data.model_dump(include={"path", "symbol", "interval", "sessions", "target_volatility", "columns", "timezone"})
+    return _digest(
+        "request",
+        config.seed,
+        config.market.model_dump(mode="json"),
+        data,
+        config.simulator.model_dump(mode="json"),  # type: ignore[attr-defined]
+        config.generator.model_dump(mode="json"),  # type: ignore[attr-defined]
+        start,
+        end,
+    )
+
+
+def _labelled(store: CatalogStore, request_key: str) -> str | None:
+    for label in store.labels():
+        meta = store.meta(label)
+        if meta is not None and meta.get("request_key") == request_key:
+            return label
+    return None
+
+
+# -- bars ---------------------------------------------------------------------------------------------------------
+
+
+def find_bars(config: RunConfig, store: CatalogStore, progress: Progress, now: datetime) -> Found:
+    """Return the bars of the asked source, at the market's price level."""
+    data = config.data
+    start, end = data.span(now)
+    request = BarRequest(symbol=data.symbol, interval=data.interval, start_ns=start, end_ns=end)
+    if data.source == "file":
+        found = _from_file(config)
+    elif data.source == "hyperliquid":
+        found = _from_exchange(config, request, progress)
+    elif data.source == "yfinance":
+        found = _plain(config, YahooSource().fetch(request))
+    elif data.source == "generator":
+        found = _plain(config, _generator(config).fetch(request))
+    elif data.source == "catalog":
+        found = _plain(config, read_bar_frame(store, request))
+    else:
+        found = _from_auto(config, store, request, progress)
+    if found.frame.source != GENERATED:
+        store_bar_frame(store, found.frame)
+    return _scaled(config, found)
+
+
+def _plain(config: RunConfig, frame: BarFrame, *notes: str) -> Found:
+    return Found(frame, config.market.spec(), None, notes)
+
+
+def _from_file(config: RunConfig) -> Found:
+    data = config.data
+    unknown = set(data.columns) - {"time", "time_is", "unit", "open", "high", "low", "close", "volume"}
+    if unknown:
+        raise InputError(
+            f"unknown column role {sorted(unknown)[0]!r}",
+            "data.columns",
+            "time, time_is, unit, open, high, low, close, volume",
+        )
+    columns = ColumnMap(timezone=data.timezone, **data.columns)  # type: ignore[arg-type]
+    frame = read_bars(str(data.path), columns=columns)
+    start, end = data.start_ns, data.end_ns
+    if start is not None or end is not None:
+        low, high = start or 0, end or 2**63 - 1
+        sessions = tuple((max(a, low), min(b, high)) for a, b in frame.sessions if a < high and b > low)
+        opens = frame.bars["ts_open_ns"]
+        bars = frame.bars[(opens >= low) & (opens < high)].reset_index(drop=True)
+        if bars.empty:
+            raise InputError("has no bar between data.start and data.end", str(data.path), "a span the file covers")
+        frame = replace(frame, bars=bars, sessions=sessions)
+    return _plain(config, frame)
+
+
+def _from_exchange(config: RunConfig, request: BarRequest, progress: Progress) -> Found:
+    source = HyperliquidSource(InfoClient(config.data.url))
+    market = source.fetch_market(config.market.candidates or (config.market.coin,))
+    progress.say(f"hyperliquid: {market.sentence}")
+    frame = source.fetch(replace(request, symbol=market.spec.coin))
+    funding, notes = _funding(source, market.spec.coin, frame)
+    return Found(frame, market.spec, funding, (market.sentence, *market.notes, *notes))
+
+
+def _funding(source: HyperliquidSource, coin: str, frame: BarFrame) -> tuple[FundingFrame | None, tuple[str, ...]]:
+    try:
+        funding = source.fetch_funding(coin, frame.sessions[0][0], frame.sessions[-1][1])
+    except SourceUnavailableError as error:
+        return None, (f"funding history is not there ({error}); the explicit rate stands in",)
+    return funding, ()
+
+
+def _generator(config: RunConfig) -> GeneratorSource:
+    generator: GeneratorConfig = build(config.generator)
+    hours = config.data.sessions
+    return GeneratorSource(replace(generator, seed=config.seed, hours=hours))
+
+
+def _from_auto(config: RunConfig, store: CatalogStore, request: BarRequest, progress: Progress) -> Found:
+    market: dict[str, Any] = {}
+
+    def exchange(asked: BarRequest) -> BarFrame:
+        source = HyperliquidSource(InfoClient(config.data.url))
+        listed = source.fetch_market(config.market.candidates, asked.timeout_s)
+        market["listed"], market["source"] = listed, source
+        return source.fetch(replace(asked, symbol=listed.spec.coin))
+
+    expected = cash_hours if config.data.sessions == "index" else always_open
+    candidates = (
+        Candidate("catalogue", request.symbol, lambda asked: read_bar_frame(store, asked), expected=expected),
+        Candidate("hyperliquid", " or ".join(config.market.candidates), exchange, is_download=True),
+        Candidate("yfinance", request.symbol, YahooSource().fetch, is_download=True, expected=cash_hours),
+        Candidate(GENERATED, request.symbol, _generator(config).fetch, expected=expected, must_cover=False),
+    )
+    result = AutoSource(candidates, say=progress.say).resolve(request)
+    if result.used == "hyperliquid":
+        funding, notes = _funding(market["source"], market["listed"].spec.coin, result.frame)
+        return Found(result.frame, market["listed"].spec, funding, (*result.lines, *notes))
+    return _plain(config, result.frame, *result.lines)
+
+
+def _scaled(config: RunConfig, found: Found) -> Found:
+    frame, notes = found.frame, list(found.notes)
+    target = config.data.target_volatility
+    if target is not None:
+        frame, scaling = scale_returns(frame, target)
+        notes.append(f"returns scaled from {scaling.measured:.1%} to {scaling.target:.1%} annual volatility")
+    price = config.market.price
+    if price is not None and frame.source != "hyperliquid":
+        first = float(frame.bars["open"].iloc[0])
+        factor = level_factor(first, price)
+        frame = scale_level(frame, factor)
+        if frame.bars["volume"].notna().any():
+            # contracts of the source are not ours: what carries over is the notional's shape, scaled to the market's day
+            frame = replace(frame, bars=frame.bars.assign(volume=float("nan")))
+    return replace(found, frame=frame, notes=(*notes, *frame.notes))
+
+
+# -- the simulated dataset ----------------------------------------------------------------------------------------
+
+
+def _simulate(config: RunConfig, store: CatalogStore, found: Found, request_key: str, progress: Progress) -> str:
+    simulator = simulator_config(config)
+    frame = found.frame
+    content = hashlib.sha256(pd.util.hash_pandas_object(frame.bars, index=False).to_numpy().tobytes()).hexdigest()
+    digest = _digest("dataset", content, simulator.params(), config.seed, found.spec, request_key)
+    label = f"{found.spec.coin.replace(':', '.')}-{frame.source}-{digest}"
+    if store.meta(label) is not None:
+        progress.say(f"catalogue: simulated dataset {label} is already there")
+        return label
+    with store.stage(label) as staged:
+        if store.meta(label) is not None:
+            return label
+        staged.catalog.write_data([make_instrument(found.spec, float(frame.bars["close"].median()), frame.sessions[0][0])])
+        result = simulate(
+            frame.bars,
+            frame.sessions,
+            found.spec,
+            simulator,
+            config.seed,
+            str(staged.folder),
+            lambda done, total: progress(done / total, "simulating the market"),
+            funding=None if found.funding is None else _funding_columns(found.funding),
+        )
+        info = DatasetInfo(
+            name=label,
+            catalog=store.url,
+            instrument_id=found.spec.instrument_id,
+            source=frame.source,
+            simulated=True,
+            bars_simulated=frame.source == GENERATED,
+            start_ns=frame.sessions[0][0],
+            end_ns=frame.sessions[-1][1],
+            sessions=frame.sessions,
+            streams=tuple(result.rows),
+            description=_description(frame, found.spec),
+            defaults=(*result.defaults, *found.notes),
+            params=result.params,
+        )
+        staged.publish({**meta_from_info(info), "request_key": request_key, "rows": result.rows})
+    return label
+
+
+def _funding_columns(funding: FundingFrame) -> tuple[Any, Any]:
+    return funding.rates["ts_ns"].to_numpy(), funding.rates["rate"].to_numpy()
+
+
+def _description(frame: BarFrame, spec: MarketSpec) -> str:
+    kind = "generated" if frame.source == GENERATED else "real"
+    return (
+        f"book and trades of {spec.coin} simulated along {len(frame.bars):,} {kind} bars of {frame.interval_s} s "
+        f"({frame.source} {frame.symbol})"
+    )
+
+
+Say = Callable[[str], None]
+__all__ = ["find_bars", "info_from_meta", "interval_seconds", "prepare", "simulator_config"]

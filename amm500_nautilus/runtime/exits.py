@@ -1,0 +1,34 @@
+"""Exit codes, and how an error becomes one of them."""
+
+import sys
+from collections.abc import Callable
+
+from amm500_catalog.errors import InputError
+from amm500_catalog.errors import SourceUnavailableError
+
+
+DONE = 0
+FAILED = 1
+BAD_CONFIG = 2
+HALTED = 3
+UNREACHABLE = 4
+INTERRUPTED = 130
+
+
+def guarded(job: Callable[[], int]) -> int:
+    """
+    Run a command and return its exit code, printing one sentence for what the user can mend.
+
+    Anything unexpected is left to propagate: a traceback is worth more than a shrug.
+    """
+    try:
+        return job()
+    except InputError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return BAD_CONFIG
+    except SourceUnavailableError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return UNREACHABLE
+    except KeyboardInterrupt:
+        print("interrupted; the unfinished run directory keeps its .partial name", file=sys.stderr)
+        return INTERRUPTED

@@ -1,0 +1,64 @@
+"""Between the simulated venue and the recorder: the ledger's words in the report's."""
+
+from decimal import Decimal
+from typing import Any
+
+from amm500_nautilus.report.recorder import RunRecorder
+from amm500_nautilus.report.types import AccountRow
+from amm500_nautilus.simulation.listener import LedgerFill
+from amm500_nautilus.simulation.setup import SimulatedVenue
+
+
+class RecordingListener:
+    """
+    Hands the venue's bookings to the recorder, and the ledger's state when the recorder asks for it.
+
+    The venue and the recorder each need the other at construction; this stands between them until both are there.
+    """
+
+    def __init__(self) -> None:
+        self._recorder: RunRecorder | None = None
+        self._venue: SimulatedVenue | None = None
+
+    def bind(self, recorder: RunRecorder, venue: SimulatedVenue) -> None:
+        """Connect both sides; call it before the engine runs."""
+        self._recorder = recorder
+        self._venue = venue
+
+    def account(self) -> AccountRow:
+        """Return the ledger now."""
+        assert self._venue is not None  # noqa: S101  bound before the run
+        ledger = self._venue.ledger
+        ratios = ledger.ratios
+        return AccountRow(
+            equity=float(ledger.equity),
+            balance=float(ledger.balance),
+            position=float(ledger.position),
+            mid=self._venue.mids.mid,
+            margin_used=float(ratios.position_margin),
+            order_margin=float(ratios.order_margin),
+            margin_ratio=float(ratios.margin_ratio),
+            maintenance_ratio=float(ratios.maintenance_ratio),
+            funding_cum=float(ledger.funding),
+            fees_cum=float(ledger.fees),
+        )
+
+    def on_ledger_fill(self, fill: LedgerFill) -> None:
+        """Pass a fill on."""
+        assert self._recorder is not None  # noqa: S101  bound before the run
+        self._recorder.on_ledger_fill(fill)
+
+    def on_markout(self, fill_index: int, horizon_s: int, mid: float) -> None:
+        """Pass a markout on."""
+        if self._recorder is not None:
+            self._recorder.on_markout(fill_index, horizon_s, mid)
+
+    def on_funding(self, ts_ns: int, amount: Decimal, rate: Any, oracle_px: Any) -> None:
+        """Pass a funding payment on."""
+        if self._recorder is not None:
+            self._recorder.on_funding(ts_ns, amount, float(rate), float(oracle_px))
+
+    def on_minute(self, ts_ns: int) -> None:
+        """Pass a minute on."""
+        if self._recorder is not None:
+            self._recorder.on_minute(ts_ns)

@@ -1,0 +1,374 @@
+"""
+The execution client of the simulated venue: carries commands to the desk after their latency, and answers.
+
+Commands are NOT handed to the engine's own matching. Its in-flight queue pops the front of a heap as if it were a
+list, which loses the order as soon as latencies differ; its matching sees books but no quotes, scans every order of
+the position at each fill, and walks all resting orders at each event. The client is the seam where none of that is
+met: it keeps commands until due, asks the pure ``OrderDesk`` and emits the events a venue would cause.
+"""
+
+import heapq
+from collections.abc import Callable
+from typing import Any
+
+from nautilus_trader.backtest.execution_client import BacktestExecClient
+from nautilus_trader.execution.messages import BatchCancelOrders
+from nautilus_trader.execution.messages import CancelAllOrders
+from nautilus_trader.execution.messages import CancelOrder
+from nautilus_trader.execution.messages import ModifyOrder
+from nautilus_trader.execution.messages import SubmitOrder
+from nautilus_trader.execution.messages import SubmitOrderList
+from nautilus_trader.model.enums import LiquiditySide
+from nautilus_trader.model.enums import OrderSide
+from nautilus_trader.model.enums import OrderType
+from nautilus_trader.model.enums import TimeInForce
+from nautilus_trader.model.identifiers import ClientOrderId
+from nautilus_trader.model.identifiers import TradeId
+from nautilus_trader.model.identifiers import VenueOrderId
+from nautilus_trader.model.objects import Money
+from nautilus_trader.model.objects import Price
+from nautilus_trader.model.objects import Quantity
+
+from amm500_nautilus.simulation import rules as words
+from amm500_nautilus.simulation.desk import OrderDesk
+from amm500_nautilus.simulation.desk import OrderRequest
+from amm500_nautilus.simulation.desk import Outcome
+from amm500_nautilus.simulation.fill import RestingOrder
+from amm500_nautilus.simulation.latency import LatencySampler
+from amm500_nautilus.simulation.units import VenueUnits
+
+
+PLACE = 0
+MODIFY = 1
+CANCEL = 2
+
+_CLASS = {
+    SubmitOrder: PLACE,
+    SubmitOrderList: PLACE,
+    ModifyOrder: MODIFY,
+    CancelOrder: CANCEL,
+    CancelAllOrders: CANCEL,
+    BatchCancelOrders: CANCEL,
+}
+
+Inflight = tuple[int, int, Any]
+TakerFill = Callable[[int, Any, int, int], None]
+
+
+class VenueExecClient(BacktestExecClient):
+    """
+    An execution client whose venue is an ``OrderDesk``.
+
+    The commands of one instant and one class (place, modify, cancel) travel as one action and share one latency
+    draw. Actions on the same order never overtake each other.
+
+    Parameters
+    ----------
+    exchange : SimulatedExchange
+        The engine's exchange, which still holds data and account.
+    msgbus, cache, clock
+        The kernel's.
+    desk : OrderDesk
+        Where orders arrive.
+    latency : LatencySampler
+        How long they take.
+    units : VenueUnits
+        Ticks and lots of the instrument.
+    taker_fill : callable
+        ``taker_fill(ts, order, ticks, lots)`` books a fill that took displayed size, and emits it.
+
+    """
+
+    def __init__(
+        self,
+        *,
+        exchange: Any,
+        msgbus: Any,
+        cache: Any,
+        clock: Any,
+        desk: OrderDesk,
+        latency: LatencySampler,
+        units: VenueUnits,
+        taker_fill: TakerFill,
+    ) -> None:
+        super().__init__(exchange=exchange, msgbus=msgbus, cache=cache, clock=clock, frozen_account=True)
+        self._desk = desk
+        self._latency = latency
+        self._units = units
+        self.inflight: list[Inflight] = []
+        self._sequence = 0
+        self._orders_accepted = 0
+        self._action: tuple[int, int] = (-1, -1)
+        self._action_due = 0
+        self._last_due: dict[ClientOrderId, int] = {}
+        self._venue_ids: dict[ClientOrderId, VenueOrderId] = {}
+        self._taker_fill = taker_fill
+        self.actions = 0
+
+    # -- commands, as the engine sends them -----------------------------------------------------------
+
+    def submit_order(self, command: SubmitOrder) -> None:
+        """Send an order on its way."""
+        self._submitted(command.order)
+        self._send(command, (command.order.client_order_id,))
+
+    def submit_order_list(self, command: SubmitOrderList) -> None:
+        """Send several orders on their way as one action."""
+        orders = command.order_list.orders
+        for order in orders:
+            self._submitted(order)
+        self._send(command, tuple(order.client_order_id for order in orders))
+
+    def modify_order(self, command: ModifyOrder) -> None:
+        """Send new terms for an order on their way."""
+        self._send(command, (command.client_order_id,))
+
+    def cancel_order(self, command: CancelOrder) -> None:
+        """Send a cancellation on its way."""
+        self._send(command, (command.client_order_id,))
+
+    def cancel_all_orders(self, command: CancelAllOrders) -> None:
+        """Send the cancellation of everything resting on its way."""
+        # it must not overtake what is still on its way, or that would come to rest behind it
+        self._send(command, (), not_before=max(self._last_due.values(), default=0))
+
+    def batch_cancel_orders(self, command: BatchCancelOrders) -> None:
+        """Send several cancellations on their way as one action."""
+        self._send(command, tuple(cancel.client_order_id for cancel in command.cancels))
+
+    def _submitted(self, order: Any) -> None:
+        self.generate_order_submitted(
+            order.strategy_id, order.instrument_id, order.client_order_id, self._clock.timestamp_ns()
+        )
+
+    def _send(self, command: Any, order_ids: tuple[ClientOrderId, ...], not_before: int = 0) -> None:
+        now = self._clock.timestamp_ns()
+        action = (now, _CLASS[type(command)])
+        if action != self._action:
+            self._action = action
+            self._action_due = now + self._latency.draw()
+            self.actions += 1
+        due = max(self._action_due, not_before)
+        for order_id in order_ids:
+            due = max(due, self._last_due.get(order_id, 0))
+        for order_id in order_ids:
+            self._last_due[order_id] = due
+        self._sequence += 1
+        heapq.heappush(self.inflight, (due, self._sequence, command))
+
+    # -- arrival ------------------------------------------------------------------------------------
+
+    def release(self, before_ns: int) -> None:
+        """Let every command that is due before ``before_ns`` arrive, in order of arrival."""
+        inflight = self.inflight
+        while inflight and inflight[0][0] < before_ns:
+            due, _, command = heapq.heappop(inflight)
+            self._arrive(due, command)
+
+    def _arrive(self, ts: int, command: Any) -> None:
+        kind = type(command)
+        if kind is ModifyOrder:
+            self._forget_due(command.client_order_id, ts)
+            self._arrive_modify(ts, command)
+        elif kind is SubmitOrder:
+            self._forget_due(command.order.client_order_id, ts)
+            self._arrive_order(ts, command.order)
+        elif kind is CancelOrder:
+            self._forget_due(command.client_order_id, ts)
+            self._arrive_cancel(ts, command)
+        elif kind is SubmitOrderList:
+            for order in command.order_list.orders:
+                self._forget_due(order.client_order_id, ts)
+                self._arrive_order(ts, order)
+        elif kind is BatchCancelOrders:
+            for cancel in command.cancels:
+                self._forget_due(cancel.client_order_id, ts)
+                self._arrive_cancel(ts, cancel)
+        else:
+            for resting in list(self._desk.fills.orders.values()):
+                if command.order_side in (OrderSide.NO_ORDER_SIDE, self._nautilus_side(resting.side)):
+                    self.cancel_resting(ts, resting)
+
+    def _forget_due(self, order_id: ClientOrderId, ts: int) -> None:
+        if self._last_due.get(order_id) == ts:
+            del self._last_due[order_id]
+
+    def _arrive_order(self, ts: int, order: Any) -> None:
+        if order.is_closed:
+            return
+        request = self._request(order)
+        if request is None:
+            self._reject(ts, order, f"Order type or time in force is not supported.{self._desk.rules.suffix}")
+            return
+        outcome = self._desk.place(request)
+        if outcome.refused is not None and not outcome.taken:
+            self._cancel_self_trades(ts, outcome)
+            self._reject(ts, order, outcome.refused, due_post_only=outcome.due_post_only)
+            return
+        self._orders_accepted += 1
+        venue_id = VenueOrderId(str(self._orders_accepted))
+        self._venue_ids[order.client_order_id] = venue_id
+        self.generate_order_accepted(
+            order.strategy_id, order.instrument_id, order.client_order_id, venue_id, ts
+        )
+        if outcome.lots != request.lots:
+            self._updated(ts, order, outcome.lots, order.price if request.ticks is not None else None)
+        self._finish(ts, order, outcome)
+
+    def _arrive_modify(self, ts: int, command: ModifyOrder) -> None:
+        order = self._cache.order(command.client_order_id)
+        venue_id = self._venue_ids.get(command.client_order_id)
+        resting = self._desk.fills.orders.get(command.client_order_id)
+        if order is None or resting is None or venue_id is None:
+            self._refuse_modify(ts, command, venue_id, f"{words.CLOSED_ORDER}{self._desk.rules.suffix}")
+            return
+        units = self._units
+        price = command.price if command.price is not None else order.price
+        quantity = command.quantity if command.quantity is not None else order.quantity
+        filled_lots = order.filled_qty.raw // units.lot_raw
+        request = OrderRequest(
+            key=command.client_order_id,
+            side=resting.side,
+            ticks=price.raw // units.tick_raw,
+            lots=quantity.raw // units.lot_raw - filled_lots,
+            valid_price=price.raw % units.tick_raw == 0,
+            valid_size=quantity.raw % units.lot_raw == 0,
+            post_only=order.is_post_only,
+            reduce_only=resting.reduce_only,
+            payload=order,
+        )
+        outcome = self._desk.modify(command.client_order_id, request)
+        if outcome.refused is not None:
+            self._refuse_modify(ts, command, venue_id, outcome.refused)
+            return
+        self._updated(ts, order, outcome.lots + filled_lots, price)
+        self._finish(ts, order, outcome)
+
+    def _arrive_cancel(self, ts: int, command: CancelOrder) -> None:
+        resting = self._desk.fills.orders.get(command.client_order_id)
+        if resting is not None:
+            self.cancel_resting(ts, resting)
+            return
+        order = self._cache.order(command.client_order_id)
+        if order is None or order.is_closed:
+            # the strategy already knows: the fill or cancel that closed the order got there first
+            return
+        self.generate_order_cancel_rejected(
+            command.strategy_id,
+            command.instrument_id,
+            command.client_order_id,
+            self._venue_ids.get(command.client_order_id, command.venue_order_id),
+            f"{words.UNKNOWN_ORDER}{self._desk.rules.suffix}",
+            ts,
+        )
+
+    # -- answers ------------------------------------------------------------------------------------
+
+    def cancel_resting(self, ts: int, resting: RestingOrder) -> None:
+        """Cancel a resting order and say so."""
+        self._desk.cancel(resting.key)
+        self._canceled(ts, resting.payload)
+
+    def resize_resting(self, ts: int, resting: RestingOrder, lots: int) -> None:
+        """Cut a resting order to ``lots``, as the venue does to reduce-only orders, and say so."""
+        resting.lots = lots
+        order = resting.payload
+        self._updated(ts, order, lots + order.filled_qty.raw // self._units.lot_raw, order.price)
+
+    def emit_fill(
+        self, ts: int, order: Any, ticks: int, lots: int, *, maker: bool, trade_id: str, fee_nano: int
+    ) -> None:
+        """Tell the engine of a fill that the ledger has booked."""
+        units = self._units
+        self.generate_order_filled(
+            order.strategy_id,
+            order.instrument_id,
+            order.client_order_id,
+            self._venue_ids[order.client_order_id],
+            None,
+            TradeId(trade_id),
+            order.side,
+            order.order_type,
+            Quantity.from_raw(lots * units.lot_raw, units.size_precision),
+            Price.from_raw(ticks * units.tick_raw, units.price_precision),
+            units.currency,
+            Money.from_raw(fee_nano * units.nano_raw, units.currency),
+            LiquiditySide.MAKER if maker else LiquiditySide.TAKER,
+            ts,
+        )
+        if order.is_closed:
+            self._venue_ids.pop(order.client_order_id, None)
+
+    def _finish(self, ts: int, order: Any, outcome: Outcome) -> None:
+        self._cancel_self_trades(ts, outcome)
+        for ticks, lots in outcome.taken:
+            self._taker_fill(ts, order, ticks, lots)
+        if outcome.taken and outcome.left > 0:
+            self._canceled(ts, order)
+
+    def _cancel_self_trades(self, ts: int, outcome: Outcome) -> None:
+        for resting in outcome.self_trades:
+            self._canceled(ts, resting.payload)
+
+    def _canceled(self, ts: int, order: Any) -> None:
+        venue_id = self._venue_ids.pop(order.client_order_id)
+        self.generate_order_canceled(
+            order.strategy_id, order.instrument_id, order.client_order_id, venue_id, ts
+        )
+
+    def _updated(self, ts: int, order: Any, lots: int, price: Price | None) -> None:
+        units = self._units
+        self.generate_order_updated(
+            order.strategy_id,
+            order.instrument_id,
+            order.client_order_id,
+            self._venue_ids[order.client_order_id],
+            Quantity.from_raw(lots * units.lot_raw, units.size_precision),
+            price,
+            None,
+            ts,
+            is_quote_quantity=False,
+        )
+
+    def _reject(self, ts: int, order: Any, reason: str, *, due_post_only: bool = False) -> None:
+        self.generate_order_rejected(
+            order.strategy_id, order.instrument_id, order.client_order_id, reason, ts, due_post_only
+        )
+
+    def _refuse_modify(
+        self, ts: int, command: ModifyOrder, venue_id: VenueOrderId | None, reason: str
+    ) -> None:
+        order = self._cache.order(command.client_order_id)
+        if order is None or order.is_closed:
+            return
+        self.generate_order_modify_rejected(
+            command.strategy_id, command.instrument_id, command.client_order_id, venue_id, reason, ts
+        )
+
+    def _request(self, order: Any) -> OrderRequest | None:
+        """Read an order as the venue would; None for what the venue has no word for."""
+        units = self._units
+        kind = order.order_type
+        immediate = order.time_in_force == TimeInForce.IOC
+        if kind not in (OrderType.LIMIT, OrderType.MARKET) or order.is_quote_quantity:
+            return None
+        if kind == OrderType.LIMIT and not immediate and order.time_in_force != TimeInForce.GTC:
+            return None
+        price_raw = order.price.raw if kind == OrderType.LIMIT else None
+        size_raw = order.quantity.raw
+        return OrderRequest(
+            key=order.client_order_id,
+            side=1 if order.side == OrderSide.BUY else -1,
+            ticks=None if price_raw is None else price_raw // units.tick_raw,
+            lots=size_raw // units.lot_raw,
+            valid_price=price_raw is None or price_raw % units.tick_raw == 0,
+            valid_size=size_raw % units.lot_raw == 0,
+            post_only=kind == OrderType.LIMIT and order.is_post_only,
+            reduce_only=order.is_reduce_only,
+            immediate=immediate,
+            payload=order,
+        )
+
+    @staticmethod
+    def _nautilus_side(side: int) -> OrderSide:
+        return OrderSide.BUY if side > 0 else OrderSide.SELL

@@ -1,0 +1,201 @@
+"""What the simulated venue does by the clock: funding at the hour, minutes for the records, account reports."""
+
+from collections.abc import Callable
+from decimal import Decimal
+
+from amm500_nautilus.margin.funding import HOUR_NS
+from amm500_nautilus.margin.funding import hour_of
+from amm500_nautilus.simulation.config import VenueConfig
+from amm500_nautilus.simulation.ledger import NANO
+from amm500_nautilus.simulation.ledger import Ledger
+from amm500_nautilus.simulation.listener import VenueListener
+from amm500_nautilus.simulation.mids import SECOND_NS
+
+
+MINUTE_NS = 60 * SECOND_NS
+_NEVER = 1 << 62
+
+
+class Clockwork:
+    """
+    The venue's timetable; ``wake_ns`` is when it wants to be called next, so that a call costs one comparison.
+
+    An hour's funding is paid at the rate that the data brings for that hour, at the position and oracle price the
+    hour found; when no rate has come within the grace, at the default. Hours inside a gap of the data are paid too.
+
+    Parameters
+    ----------
+    config : VenueConfig
+        Funding, sessions, and how often the account is reported.
+    ledger : Ledger
+        The account.
+    tick : Decimal
+        Price of one tick, for the mark when there is no oracle price.
+    listener : VenueListener, optional
+        Who gets minutes and funding.
+    report_account : callable, optional
+        ``report_account(ts_ns)`` reports the account to the engine.
+
+    """
+
+    def __init__(
+        self,
+        config: VenueConfig,
+        ledger: Ledger,
+        tick: Decimal,
+        listener: VenueListener | None = None,
+        report_account: Callable[[int], None] | None = None,
+    ) -> None:
+        self._config = config
+        self._ledger = ledger
+        self._half_tick = tick / 2
+        self._listener = listener
+        self._report_account = report_account
+        self._grace_ns = config.funding.grace_s * SECOND_NS
+        self.oracle: Decimal | object | None = None
+        self.oracle_fallbacks = 0
+        self.default_rate_hours = 0
+        self.wake_ns = 0
+        self._started = False
+        self._next_minute = _NEVER
+        self._next_hour = 0
+        # the hour that is due and waits for its rate: (hour, position, oracle price)
+        self._waiting: tuple[int, int, Decimal] | None = None
+        self._paid_hour = 0
+        self._state_due = _NEVER
+        self._last_state = 0
+        self._last_minute = 0
+        self._session = 0
+
+    def wake(self, now: int) -> None:
+        """Do everything that is due at ``now``."""
+        if not self._started:
+            self._start(now)
+        if now >= self._next_minute:
+            self._minutes(now)
+        if self._config.funding.enabled:
+            self._funding(now)
+        if now >= self._state_due:
+            self._state(now)
+        waiting = _NEVER if self._waiting is None else self._waiting[0] * HOUR_NS + self._grace_ns
+        self.wake_ns = min(self._next_minute, self._next_hour * HOUR_NS, waiting, self._state_due)
+
+    def account_changed(self) -> None:
+        """Ask for a report, no sooner than the configured time after the last."""
+        due = self._last_state + self._config.account_state_s * SECOND_NS
+        self._state_due = min(self._state_due, due)
+        self.wake_ns = min(self.wake_ns, due)
+
+    def finish(self, now: int) -> None:
+        """Report the last moment of the run."""
+        if self._started and self._listener is not None and now > self._last_minute:
+            self._last_minute = now
+            self._listener.on_minute(now)
+
+    # -- minutes ----------------------------------------------------------------------------------
+
+    def _start(self, now: int) -> None:
+        self._started = True
+        self._next_hour = now // HOUR_NS + 1
+        self._paid_hour = now // HOUR_NS
+        self._last_state = now
+        self._state_due = now + self._config.account_refresh_s * SECOND_NS
+        self._last_minute = now
+        self._next_minute = (now // MINUTE_NS + 1) * MINUTE_NS
+        if self._listener is not None:
+            self._listener.on_minute(now)
+
+    def _minutes(self, now: int) -> None:
+        while self._next_minute <= now:
+            boundary = self._next_minute
+            if not self._in_session(boundary):
+                self._next_minute = self._resume_after(boundary, now)
+                continue
+            self._next_minute = boundary + MINUTE_NS
+            if self._listener is not None:
+                self._last_minute = boundary
+                self._listener.on_minute(boundary)
+
+    def _in_session(self, ts: int) -> bool:
+        sessions = self._config.sessions
+        if not sessions:
+            return True
+        while self._session < len(sessions) and sessions[self._session][1] < ts:
+            self._session += 1
+        return self._session < len(sessions) and sessions[self._session][0] <= ts
+
+    def _resume_after(self, boundary: int, now: int) -> int:
+        """Return the first minute of the next session, or the first after ``now`` when none is left."""
+        sessions = self._config.sessions
+        if self._session < len(sessions):
+            opened = sessions[self._session][0]
+            return max(-(-opened // MINUTE_NS) * MINUTE_NS, boundary + MINUTE_NS)
+        return (now // MINUTE_NS + 1) * MINUTE_NS
+
+    # -- funding ----------------------------------------------------------------------------------
+
+    def on_rate(self, ts_ns: int, rate: Decimal) -> None:
+        """Pay the hour that a rate belongs to, unless it has been paid."""
+        hour = hour_of(ts_ns)
+        if not self._started or not self._config.funding.enabled or hour <= self._paid_hour:
+            return
+        if self._waiting is not None and self._waiting[0] == hour:
+            _, lots, oracle = self._waiting
+            self._waiting = None
+        else:
+            self._settle_until(hour)
+            lots, oracle = self._ledger.position_lots, self._oracle_price()
+            self._next_hour = hour + 1
+        self._pay(hour, lots, oracle, rate, ts_ns)
+
+    def _funding(self, now: int) -> None:
+        while self._next_hour * HOUR_NS <= now:
+            if self._waiting is not None:
+                self._pay_default()
+            self._waiting = (self._next_hour, self._ledger.position_lots, self._oracle_price())
+            self._next_hour += 1
+        if self._waiting is not None and now >= self._waiting[0] * HOUR_NS + self._grace_ns:
+            self._pay_default()
+
+    def _settle_until(self, hour: int) -> None:
+        """Pay hours that passed without any event, up to but without ``hour``."""
+        while self._next_hour < hour:
+            if self._waiting is not None:
+                self._pay_default()
+            self._waiting = (self._next_hour, self._ledger.position_lots, self._oracle_price())
+            self._next_hour += 1
+        if self._waiting is not None:
+            self._pay_default()
+
+    def _pay_default(self) -> None:
+        if self._waiting is None:
+            return
+        hour, lots, oracle = self._waiting
+        self._waiting = None
+        self.default_rate_hours += 1
+        self._pay(hour, lots, oracle, self._config.funding.default_rate, hour * HOUR_NS)
+
+    def _pay(self, hour: int, lots: int, oracle: Decimal, rate: Decimal, ts_ns: int) -> None:
+        self._paid_hour = hour
+        if lots == 0:
+            return
+        amount = self._ledger.apply_funding(oracle, rate, lots)
+        self.account_changed()
+        if self._listener is not None:
+            self._listener.on_funding(ts_ns, Decimal(amount) / NANO, rate, oracle)
+
+    def _oracle_price(self) -> Decimal:
+        if self.oracle is not None:
+            return Decimal(str(self.oracle))
+        # without an oracle the mark (mid of the book) stands in, and the fallback is counted
+        self.oracle_fallbacks += 1
+        return self._ledger.mid2_ticks * self._half_tick
+
+    # -- account ----------------------------------------------------------------------------------
+
+    def _state(self, now: int) -> None:
+        self._last_state = now
+        refresh = self._config.account_refresh_s if self._ledger.position_lots else HOUR_NS // SECOND_NS
+        self._state_due = now + refresh * SECOND_NS
+        if self._report_account is not None:
+            self._report_account(now)

@@ -1,0 +1,248 @@
+"""Putting the simulated venue into a backtest engine."""
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+from nautilus_trader.model.enums import AccountType
+from nautilus_trader.model.enums import BookType
+from nautilus_trader.model.enums import OmsType
+from nautilus_trader.model.objects import AccountBalance
+from nautilus_trader.model.objects import MarginBalance
+from nautilus_trader.model.objects import Money
+
+from amm500_catalog import collateral_currency
+from amm500_nautilus.margin.tables import MarginTable
+from amm500_nautilus.simulation.book import DisplayedBook
+from amm500_nautilus.simulation.client import VenueExecClient
+from amm500_nautilus.simulation.clockwork import Clockwork
+from amm500_nautilus.simulation.config import VenueConfig
+from amm500_nautilus.simulation.desk import OrderDesk
+from amm500_nautilus.simulation.fill import FillEngine
+from amm500_nautilus.simulation.latency import LatencySampler
+from amm500_nautilus.simulation.ledger import Ledger
+from amm500_nautilus.simulation.listener import FillContext
+from amm500_nautilus.simulation.listener import VenueListener
+from amm500_nautilus.simulation.mids import MidTracker
+from amm500_nautilus.simulation.queue import UnseenLevel
+from amm500_nautilus.simulation.queue import make_queue_model
+from amm500_nautilus.simulation.units import VenueUnits
+from amm500_nautilus.simulation.venue import VenueModule
+
+
+@dataclass(slots=True)
+class SimulatedVenue:
+    """
+    A simulated venue inside an engine.
+
+    ``ledger`` is the account, ``mids`` the path of the mid, ``module`` the engine's module, ``client`` the execution
+    client (``client.actions`` counts coalesced actions), ``clockwork`` the timetable.
+    """
+
+    ledger: Ledger
+    mids: MidTracker
+    module: VenueModule
+    client: VenueExecClient
+    clockwork: Clockwork
+    config: VenueConfig
+
+    def fill_context(self, trade_id: str) -> FillContext:
+        """Return what is known of a recent fill by its trade id."""
+        return self.module.fill_context(trade_id)
+
+    def finish(self, ts_ns: int | None = None) -> None:
+        """
+        Hand out the last markouts and the last minute; call it once after the engine has ended.
+
+        ``ts_ns`` is the end of the data; the last event seen when left out.
+        """
+        end = self.module.last_event_ns if ts_ns is None else ts_ns
+        self.mids.finish(end)
+        self.clockwork.finish(end)
+
+
+def add_simulated_venue(
+    engine: Any,
+    *,
+    instrument: Any,
+    config: VenueConfig,
+    seed: int,
+    listener: VenueListener | None = None,
+) -> SimulatedVenue:
+    """
+    Add a simulated Hyperliquid dex with one instrument and one account to a backtest engine.
+
+    Call it once, before strategies are added and before the engine runs. The instrument is added too. Market data
+    may be ``OrderBookDepth10``, ``OrderBookDelta``/``OrderBookDeltas`` (snapshots or increments), ``QuoteTick`` and
+    ``TradeTick``; ``IndexPriceUpdate`` is the oracle and ``FundingRateUpdate`` the hour's rate.
+
+    Parameters
+    ----------
+    engine : BacktestEngine
+        The engine.
+    instrument : Instrument
+        The instrument, quoted and settled in the collateral.
+    config : VenueConfig
+        The venue.
+    seed : int
+        Seed of the latencies.
+    listener : VenueListener, optional
+        Who keeps the records.
+
+    Raises
+    ------
+    ValueError
+        If the instrument does not settle in the collateral, or the leverage exceeds the market's largest.
+
+    """
+    currency = collateral_currency(config.collateral)
+    units = VenueUnits.of(instrument, currency)
+    ledger = Ledger(
+        units.shape,
+        starting_equity=config.starting_equity,
+        rates=config.rates,
+        leverage=config.leverage,
+        table=MarginTable(config.max_leverage),
+    )
+    mids = MidTracker(float(units.shape.tick), listener)
+    book = DisplayedBook()
+    unseen = UnseenLevel(config.fill.unseen)
+    model = make_queue_model(config.fill.queue_model, config.fill.queue_n)
+    fills = FillEngine(model, unseen, reduce_keeps_queue=config.fill.reduce_keeps_queue)
+    mantissa, exponent = units.tick_parts
+    desk = OrderDesk(
+        fills=fills,
+        ledger=ledger,
+        book=book,
+        rules=config.rules,
+        tick_mantissa=mantissa,
+        tick_exponent=exponent,
+        unseen=unseen,
+    )
+    reports = _AccountReports(config, ledger, currency, instrument.id)
+    clockwork = Clockwork(
+        config, ledger, units.shape.tick, listener, reports.report if config.account == "ledger" else None
+    )
+    module = VenueModule(
+        instrument_id=instrument.id,
+        units=units,
+        book=book,
+        fills=fills,
+        desk=desk,
+        ledger=ledger,
+        mids=mids,
+        clockwork=clockwork,
+        listener=listener,
+    )
+    _add_venue(engine, instrument, config, currency, module)
+    sampler = LatencySampler(config.latency, np.random.default_rng(seed))
+    client = _replace_client(engine, module, desk, sampler, units)
+    reports.client = client
+    trader = engine.trader
+    module.attach(client, lambda: trader.is_stopped)
+    _subscribe(engine, instrument.id, module)
+    return SimulatedVenue(
+        ledger=ledger, mids=mids, module=module, client=client, clockwork=clockwork, config=config
+    )
+
+
+def _add_venue(engine: Any, instrument: Any, config: VenueConfig, currency: Any, module: VenueModule) -> None:
+    engine.add_venue(
+        venue=instrument.id.venue,
+        oms_type=OmsType.NETTING,
+        account_type=AccountType.MARGIN,
+        starting_balances=[Money(config.starting_equity, currency)],
+        base_currency=currency,
+        default_leverage=config.leverage,
+        book_type=BookType.L2_MBP,
+        modules=[module],
+        trade_execution=True,
+        liquidity_consumption=True,
+        bar_execution=False,
+        frozen_account=config.account == "ledger",
+    )
+    engine.add_instrument(instrument)
+
+
+def _replace_client(
+    engine: Any, module: VenueModule, desk: OrderDesk, sampler: LatencySampler, units: VenueUnits
+) -> VenueExecClient:
+    """Put the venue's client where the engine put its own."""
+    exchange = module.exchange
+    kernel = engine.kernel
+    kernel.exec_engine.deregister_client(exchange.exec_client)
+    client = VenueExecClient(
+        exchange=exchange,
+        msgbus=kernel.msgbus,
+        cache=kernel.cache,
+        clock=kernel.clock,
+        desk=desk,
+        latency=sampler,
+        units=units,
+        taker_fill=module.taker_fill,
+    )
+    exchange.register_client(client)
+    kernel.exec_engine.register_client(client)
+    return client
+
+
+def _subscribe(engine: Any, instrument_id: Any, module: VenueModule) -> None:
+    msgbus = engine.kernel.msgbus
+    tail = f"{instrument_id.venue}.{instrument_id.symbol}"
+    msgbus.subscribe(topic=f"data.index_prices.{tail}", handler=module.on_index_price)
+    msgbus.subscribe(topic=f"data.funding_rates.{tail}", handler=module.on_funding_rate)
+
+
+class _AccountReports:
+    """Reports the ledger as the engine's account."""
+
+    def __init__(self, config: VenueConfig, ledger: Ledger, currency: Any, instrument_id: Any) -> None:
+        self._config = config
+        self._ledger = ledger
+        self._currency = currency
+        self._instrument_id = instrument_id
+        self.client: VenueExecClient | None = None
+
+    def report(self, ts_ns: int) -> None:
+        """
+        Send an ``AccountState`` in the shape that all engines share.
+
+        ``initial`` is margin held by orders and ``maintenance`` the position's margin, so that the engine's sum of the two
+        is what is locked; the venue's maintenance margin and the ratios are in ``info``.
+        """
+        if self.client is None:
+            return
+        ledger = self._ledger
+        ratios = ledger.ratios
+        total = ledger.balance
+        used = Decimal(repr(ratios.position_margin + ratios.order_margin))
+        equity = ledger.equity
+        withdrawable = max(Decimal(0), equity - used)
+        total_money = Money(total, self._currency)
+        locked = Money(min(max(total, Decimal(0)), used), self._currency)
+        info = {
+            "equity": str(equity),
+            "margin_used": str(used.quantize(Decimal("0.000001"))),
+            "maintenance": f"{ratios.maintenance:.6f}",
+            "margin_ratio": ratios.margin_ratio,
+            "position_margin_ratio": ratios.position_margin_ratio,
+            "maintenance_ratio": ratios.maintenance_ratio,
+            "withdrawable": str(withdrawable.quantize(Decimal("0.000001"))),
+            "dex": self._config.dex,
+            "collateral": self._config.collateral,
+            "account_mode": "standard",
+        }
+        self.client.generate_account_state(
+            balances=[AccountBalance(total_money, locked, total_money - locked)],
+            margins=[
+                MarginBalance(
+                    Money(ratios.order_margin, self._currency),
+                    Money(ratios.position_margin, self._currency),
+                    self._instrument_id,
+                )
+            ],
+            reported=True,
+            ts_event=ts_ns,
+            info=info,
+        )

@@ -1,0 +1,487 @@
+"""The market maker as a Nautilus strategy: thin handlers over the quoting rooms, the same in backtest, paper and live."""
+
+import json
+from collections import deque
+from typing import Any
+
+from nautilus_trader.core.data import Data
+from nautilus_trader.model.data import FundingRateUpdate
+from nautilus_trader.model.data import IndexPriceUpdate
+from nautilus_trader.model.data import OrderBookDeltas
+from nautilus_trader.model.data import OrderBookDepth10
+from nautilus_trader.model.data import QuoteTick
+from nautilus_trader.model.data import TradeTick
+from nautilus_trader.model.enums import AggressorSide
+from nautilus_trader.model.enums import BookAction
+from nautilus_trader.model.enums import BookType
+from nautilus_trader.model.enums import LiquiditySide
+from nautilus_trader.model.enums import OrderSide
+from nautilus_trader.model.enums import PositionSide
+from nautilus_trader.model.enums import TimeInForce
+from nautilus_trader.model.events import AccountState
+from nautilus_trader.model.events import OrderAccepted
+from nautilus_trader.model.events import OrderCanceled
+from nautilus_trader.model.events import OrderCancelRejected
+from nautilus_trader.model.events import OrderDenied
+from nautilus_trader.model.events import OrderExpired
+from nautilus_trader.model.events import OrderFilled
+from nautilus_trader.model.events import OrderModifyRejected
+from nautilus_trader.model.events import OrderRejected
+from nautilus_trader.model.events import OrderUpdated
+from nautilus_trader.model.objects import Price
+from nautilus_trader.model.objects import Quantity
+from nautilus_trader.trading.strategy import Strategy
+
+from amm500_nautilus.config import MarketMakerConfig
+from amm500_nautilus.orders import OrderTable
+from amm500_nautilus.orders import Slot
+from amm500_nautilus.quoting.engine import QuoteEngine
+from amm500_nautilus.quoting.inventory import Inventory
+from amm500_nautilus.quoting.sessions import CLOSED
+from amm500_nautilus.quoting.sessions import SessionCalendar
+from amm500_nautilus.quoting.types import BUY
+from amm500_nautilus.quoting.types import SELL
+from amm500_nautilus.quoting.types import AccountView
+from amm500_nautilus.quoting.types import ActionRecord
+from amm500_nautilus.quoting.types import BookView
+from amm500_nautilus.quoting.types import Cancel
+from amm500_nautilus.quoting.types import Decision
+from amm500_nautilus.quoting.types import MarketShape
+from amm500_nautilus.quoting.types import Modify
+from amm500_nautilus.quoting.types import Place
+from amm500_nautilus.quoting.types import QuoteSample
+from amm500_nautilus.risk.budget import ActionBudget
+
+
+NS_PER_MS = 1_000_000
+DECISION_TOPIC = "amm500.decision"
+ACTION_TOPIC = "amm500.action"
+CYCLE_TIMER = "amm500-cycle"
+OPEN_ALERT = "amm500-open"
+SEEN_TRADES = 10_000
+# a shut market shorter than this is waited out on the one-second timer
+GAP_NS = 60_000 * NS_PER_MS
+# later than any engine time
+FAR_NS = 1 << 62
+
+
+class MarketMaker(Strategy):
+    """
+    Quote both sides of one perpetual from an inventory-aware ladder.
+
+    Each second, and at once when the touch moves too far, the strategy reads its book, account and orders, asks
+    ``QuoteEngine.decide`` and sends what it returned. It keeps one table of its own orders; an order with a command in flight is
+    left alone until the venue has answered, and asked about when no answer comes.
+
+    Parameters
+    ----------
+    config : MarketMakerConfig
+        The configuration.
+
+    """
+
+    def __init__(self, config: MarketMakerConfig) -> None:
+        super().__init__(config)
+        self.budget = ActionBudget(config.budget)
+        self.inventory = Inventory()
+        self._calendar = SessionCalendar(config.sessions, config.session_seconds_a_year) if config.sessions else None
+        self._orders = OrderTable()
+        self._account = AccountView(equity=0.0, leverage=config.leverage, position_lots=0)
+        self._last_trades: deque[str] = deque(maxlen=SEEN_TRADES)
+        self._seen_trades: set[str] = set()
+        self._book: OrderBookDepth10 | OrderBookDeltas | None = None
+        self._closed: deque[tuple[int, Any]] = deque()
+        self._prices: dict[int, Price] = {}
+        self._saved: dict[str, Any] | None = None
+        self.decisions = 0
+
+    # -- lifecycle ------------------------------------------------------------------------------------------------
+
+    def on_start(self) -> None:
+        """Read the instrument, build the models, subscribe, and start the cycle."""
+        config = self.config
+        self.instrument = self.cache.instrument(config.instrument_id)
+        if self.instrument is None:
+            self.log.error(f"{config.instrument_id} is not in the cache; the strategy cannot start")
+            self.stop()
+            return
+        tick, lot = self.instrument.price_increment, self.instrument.size_increment
+        self._tick_raw, self._lot_raw = tick.raw, lot.raw
+        self._price_precision = self.instrument.price_precision
+        self._size_precision = self.instrument.size_precision
+        self._tick, self._lot = float(tick), float(lot)
+        shape = MarketShape(tick=self._tick, lot=self._lot, min_notional=config.min_notional)
+        self.engine = QuoteEngine(shape, config.quoting, self._calendar)
+        if self._saved is not None:
+            self._restore(self._saved)
+        self._read_position()
+        self._subscribe()
+        self._start_cycle()
+
+    def _subscribe(self) -> None:
+        config = self.config
+        instrument_id = config.instrument_id
+        if config.book_source == "depth":
+            self.subscribe_order_book_depth(instrument_id, BookType.L2_MBP, depth=10, managed=False)
+        else:
+            self.subscribe_order_book_deltas(instrument_id, BookType.L2_MBP, managed=False)
+        self.subscribe_quote_ticks(instrument_id)
+        self.subscribe_trade_ticks(instrument_id)
+        self.subscribe_index_prices(instrument_id)
+        self.subscribe_funding_rates(instrument_id)
+        if config.reference_id is not None:
+            self.subscribe_quote_ticks(config.reference_id)
+        self.msgbus.subscribe(topic="events.account.*", handler=self._on_account_state)
+
+    def _read_position(self) -> None:
+        for position in self.cache.positions_open(instrument_id=self.config.instrument_id):
+            sign = BUY if position.side == PositionSide.LONG else SELL
+            self.inventory.lots = sign * (position.quantity.raw // self._lot_raw)
+            self.inventory.entry_ticks = float(position.avg_px_open) / self._tick
+
+    def _start_cycle(self) -> None:
+        interval = self.config.cycle_ms * NS_PER_MS
+        start = (self.clock.timestamp_ns() // interval + 1) * interval
+        self.clock.set_timer_ns(
+            name=CYCLE_TIMER,
+            interval_ns=interval,
+            start_time_ns=start,
+            stop_time_ns=0,
+            callback=self._on_cycle,
+            allow_past=True,
+            fire_immediately=False,
+        )
+
+    def on_stop(self) -> None:
+        """Cancel everything; nothing of ours stays resting."""
+        for name in (CYCLE_TIMER, OPEN_ALERT):
+            if name in self.clock.timer_names:
+                self.clock.cancel_timer(name)
+        open_count = len(self._orders.slots)
+        if open_count:
+            self._count("cancel", open_count)
+            for slot in list(self._orders.slots.values()):
+                if not slot.order.is_closed and not slot.order.is_pending_cancel:
+                    self.cancel_order(slot.order)
+
+    def on_save(self) -> dict[str, bytes]:
+        """Return the models' state and the budget's counters, for a restart."""
+        if not hasattr(self, "engine"):
+            return {}
+        state = {"engine": self.engine.save(), "budget": self.budget.save()}
+        return {"amm500": json.dumps(state).encode()}
+
+    def on_load(self, state: dict[str, bytes]) -> None:
+        """Take up the state of an earlier session."""
+        if "amm500" in state:
+            self._saved = json.loads(state["amm500"])
+            if hasattr(self, "engine"):
+                self._restore(self._saved)
+
+    def _restore(self, saved: dict[str, Any]) -> None:
+        self.engine.load(saved["engine"])
+        self.budget.load(saved["budget"])
+        self._saved = None
+
+    # -- market data ----------------------------------------------------------------------------------------------
+
+    def on_order_book_depth(self, depth: OrderBookDepth10) -> None:
+        """Keep the newest book for the next decision."""
+        self._book = depth
+
+    def on_order_book_deltas(self, deltas: OrderBookDeltas) -> None:
+        """Keep the newest snapshot batch for the next decision."""
+        self._book = deltas
+
+    def on_quote_tick(self, tick: QuoteTick) -> None:
+        """Follow the touch; decide at once when it moved too far."""
+        if tick.instrument_id != self.config.instrument_id:
+            self._on_reference(tick)
+            return
+        tick_raw, lot_raw = self._tick_raw, self._lot_raw
+        if self.engine.on_touch(
+            tick.ts_init,
+            tick.bid_price.raw // tick_raw,
+            tick.bid_size.raw // lot_raw,
+            tick.ask_price.raw // tick_raw,
+            tick.ask_size.raw // lot_raw,
+        ):
+            self._decide(tick.ts_init)
+
+    def _on_reference(self, tick: QuoteTick) -> None:
+        bid_size, ask_size = float(tick.bid_size), float(tick.ask_size)
+        total = bid_size + ask_size
+        if total > 0:
+            microprice = (float(tick.bid_price) * ask_size + float(tick.ask_price) * bid_size) / total
+            self.engine.on_reference(tick.ts_init, microprice)
+
+    def on_trade_tick(self, tick: TradeTick) -> None:
+        """Feed the trade stream to the models."""
+        side = BUY if tick.aggressor_side == AggressorSide.BUYER else SELL
+        self.engine.on_trade(tick.ts_init, tick.price.raw // self._tick_raw, tick.size.raw // self._lot_raw, side)
+
+    def on_index_price(self, index_price: IndexPriceUpdate) -> None:
+        """Follow the oracle."""
+        self.engine.on_oracle(index_price.ts_init, float(index_price.value))
+
+    def on_funding_rate(self, funding_rate: FundingRateUpdate) -> None:
+        """Follow the hourly funding rate."""
+        self.engine.on_funding(funding_rate.ts_init, float(funding_rate.rate))
+
+    def _on_account_state(self, event: AccountState) -> None:
+        info = event.info
+        account = self._account
+        if "equity" in info:
+            account.equity = float(info["equity"])
+            account.margin_ratio = float(info.get("margin_ratio", 0.0))
+        elif event.balances:
+            account.equity = float(event.balances[0].total)
+        if account.starting_equity == 0.0:
+            account.starting_equity = account.equity
+
+    # -- the cycle ------------------------------------------------------------------------------------------------
+
+    def _on_cycle(self, event: Data) -> None:
+        self._decide(event.ts_event)
+        self._tidy(event.ts_event)
+
+    def _decide(self, ts_ns: int) -> None:
+        if self._book is not None:
+            self.engine.on_book(self._book_view())
+            self._book = None
+        self._account.position_lots = self.inventory.lots
+        self._account.entry_ticks = self.inventory.entry_ticks
+        orders = self._orders
+        decision = self.engine.decide(
+            ts_ns,
+            self._account,
+            orders.resting(),
+            self.budget.view(ts_ns, len(orders.slots)),
+        )
+        self.decisions += 1
+        if decision.changes:
+            self._send(ts_ns, decision)
+        self._publish(ts_ns, decision)
+
+    def _publish(self, ts_ns: int, decision: Decision) -> None:
+        best_bid, best_ask, bids, asks = self._orders.best()
+        self.msgbus.publish(
+            DECISION_TOPIC,
+            QuoteSample(
+                ts_ns=ts_ns,
+                bid_ticks=best_bid,
+                ask_ticks=best_ask,
+                n_bids=bids,
+                n_asks=asks,
+                mid_ticks=decision.mid_ticks,
+                state=decision.state,
+                reasons=decision.reasons,
+                factors=decision.plan.factors,
+                volatility=decision.volatility,
+                delta=decision.delta,
+                budget_remaining=self.budget.remaining,
+                actions=self.budget.sent,
+            ),
+        )
+
+    def _send(self, ts_ns: int, decision: Decision) -> None:
+        counts = {"cancel": 0, "modify": 0, "place": 0}
+        for change in decision.changes:
+            if isinstance(change, Modify):
+                counts["modify"] += self._modify(ts_ns, change)
+            elif isinstance(change, Cancel):
+                counts["cancel"] += self._cancel(ts_ns, change.key)
+            else:
+                counts["place"] += self._place(ts_ns, change)
+        for kind, count in counts.items():
+            if count:
+                self._count(kind, count)
+
+    def _count(self, kind: str, count: int) -> None:
+        self.budget.on_actions(count)
+        self.msgbus.publish(ACTION_TOPIC, ActionRecord(ts_ns=self.clock.timestamp_ns(), kind=kind, count=count))
+
+    def _place(self, ts_ns: int, change: Place) -> int:
+        order = self.order_factory.limit(
+            instrument_id=self.config.instrument_id,
+            order_side=OrderSide.BUY if change.side == BUY else OrderSide.SELL,
+            quantity=Quantity.from_raw(change.lots * self._lot_raw, self._size_precision),
+            price=self._price(change.price_ticks),
+            time_in_force=TimeInForce.IOC if change.ioc else TimeInForce.GTC,
+            post_only=not change.ioc,
+            reduce_only=change.reduce_only,
+            tags=[f"L{change.level}"],
+        )
+        self._orders.add(order, change, ts_ns)
+        self.submit_order(order)
+        return 1
+
+    def _modify(self, ts_ns: int, change: Modify) -> int:
+        slot = self._orders.slots.get(change.key)
+        if slot is None or slot.resting.pending or slot.order.is_closed:
+            return 0
+        order = slot.order
+        quantity = Quantity.from_raw(order.filled_qty.raw + change.lots * self._lot_raw, self._size_precision)
+        price = self._price(change.price_ticks)
+        if price == order.price and quantity == order.quantity:
+            return 0
+        slot.mark_pending(ts_ns)
+        slot.resting.level = change.level
+        self.modify_order(order, quantity=quantity, price=price)
+        return 1
+
+    def _cancel(self, ts_ns: int, key: str) -> int:
+        slot = self._orders.slots.get(key)
+        if slot is None or slot.order.is_closed or slot.order.is_pending_cancel:
+            return 0
+        slot.mark_pending(ts_ns)
+        self.cancel_order(slot.order)
+        return 1
+
+    def _tidy(self, ts_ns: int) -> None:
+        """Replace orders with long histories, ask about silent ones, forget old closed ones, and rest over a gap."""
+        limit, timeout = self.config.max_order_events, self.config.inflight_timeout_ms * NS_PER_MS
+        worn: list[str] = []
+        for key, slot in self._orders.slots.items():
+            if slot.resting.pending:
+                if ts_ns - slot.pending_since_ns > timeout:
+                    slot.pending_since_ns = ts_ns
+                    self.query_order(slot.order)
+            elif slot.order.event_count > limit:
+                worn.append(key)
+        if worn:
+            self._count("cancel", sum(self._cancel(ts_ns, key) for key in worn))
+        horizon = ts_ns - self.config.purge_after_ms * NS_PER_MS
+        while self._closed and self._closed[0][0] < horizon:
+            self.cache.purge_order(self._closed.popleft()[1])
+        self._rest_over_gap(ts_ns)
+
+    def _rest_over_gap(self, ts_ns: int) -> None:
+        """Stop the one-second timer while the market is shut and nothing rests; it starts again at the next open."""
+        if self._calendar is None or self._orders.slots:
+            return
+        kind, _, next_open = self._calendar.at(ts_ns)
+        if kind != CLOSED or next_open - ts_ns < GAP_NS or next_open >= FAR_NS:
+            return
+        self.clock.cancel_timer(CYCLE_TIMER)
+        self.clock.set_time_alert_ns(OPEN_ALERT, next_open, self._on_open)
+
+    def _on_open(self, event: Data) -> None:
+        self._start_cycle()
+
+    # -- order events ---------------------------------------------------------------------------------------------
+
+    def on_order_accepted(self, event: OrderAccepted) -> None:
+        """Count the order as resting from now."""
+        slot = self._orders.slots.get(event.client_order_id.value)
+        if slot is not None and not slot.order.is_pending_cancel:
+            slot.settle(event.ts_event)
+
+    def on_order_updated(self, event: OrderUpdated) -> None:
+        """Take over the new price and size."""
+        slot = self._orders.slots.get(event.client_order_id.value)
+        if slot is None:
+            return
+        slot.resting.price_ticks = slot.order.price.raw // self._tick_raw
+        slot.resting.lots = slot.order.leaves_qty.raw // self._lot_raw
+        if not slot.order.is_pending_cancel:
+            slot.settle(event.ts_event)
+
+    def on_order_modify_rejected(self, event: OrderModifyRejected) -> None:
+        """Leave the order where it is; the next cycle tries again."""
+        self._settle_unchanged(event)
+
+    def on_order_cancel_rejected(self, event: OrderCancelRejected) -> None:
+        """Leave the order to its next event; the next cycle tries again if it still rests."""
+        self._settle_unchanged(event)
+
+    def _settle_unchanged(self, event: OrderModifyRejected | OrderCancelRejected) -> None:
+        slot = self._orders.slots.get(event.client_order_id.value)
+        if slot is not None:
+            if slot.order.is_closed:
+                self._forget(slot, event.ts_event)
+            else:
+                slot.settle(slot.resting.since_ns)
+
+    def on_order_canceled(self, event: OrderCanceled) -> None:
+        """Drop the order; a fill that comes later still counts."""
+        self._drop(event)
+
+    def on_order_rejected(self, event: OrderRejected) -> None:
+        """Drop the order; the next cycle quotes from the book as it is then."""
+        self._drop(event)
+
+    def on_order_denied(self, event: OrderDenied) -> None:
+        """Drop an order that never left."""
+        self._drop(event)
+
+    def on_order_expired(self, event: OrderExpired) -> None:
+        """Drop what was left of an IOC."""
+        self._drop(event)
+
+    def _drop(self, event: Any) -> None:
+        slot = self._orders.slots.get(event.client_order_id.value)
+        if slot is not None:
+            self._forget(slot, event.ts_event)
+
+    def _forget(self, slot: Slot, ts_ns: int) -> None:
+        del self._orders.slots[slot.resting.key]
+        self._closed.append((ts_ns, slot.order.client_order_id))
+
+    def on_order_filled(self, event: OrderFilled) -> None:
+        """Book the fill once, whatever the order's state."""
+        trade = event.trade_id.value
+        if trade in self._seen_trades:
+            return
+        if len(self._last_trades) == SEEN_TRADES:
+            self._seen_trades.discard(self._last_trades[0])
+        self._last_trades.append(trade)
+        self._seen_trades.add(trade)
+        side = BUY if event.order_side == OrderSide.BUY else SELL
+        ticks, lots = event.last_px.raw // self._tick_raw, event.last_qty.raw // self._lot_raw
+        profit = self.inventory.apply(side=side, price_ticks=ticks, lots=lots) * self._tick * self._lot
+        self.budget.on_volume(ticks * self._tick * lots * self._lot)
+        is_taker = event.liquidity_side == LiquiditySide.TAKER
+        fee = float(event.commission)
+        self.engine.on_fill(event.ts_event, side, ticks, lots, profit, fee, is_taker=is_taker)
+        slot = self._orders.slots.get(event.client_order_id.value)
+        if slot is None:
+            return
+        slot.resting.lots = slot.order.leaves_qty.raw // self._lot_raw
+        if slot.order.is_closed:
+            self._forget(slot, event.ts_event)
+
+    # -- conversions ----------------------------------------------------------------------------------------------
+
+    def _price(self, ticks: int) -> Price:
+        price = self._prices.get(ticks)
+        if price is None:
+            if len(self._prices) > SEEN_TRADES:
+                self._prices.clear()
+            price = self._prices[ticks] = Price.from_raw(ticks * self._tick_raw, self._price_precision)
+        return price
+
+    def _book_view(self) -> BookView:
+        tick_raw, lot_raw = self._tick_raw, self._lot_raw
+        book = self._book
+        if isinstance(book, OrderBookDepth10):
+            bids = [(order.price.raw // tick_raw, order.size.raw // lot_raw) for order in book.bids]
+            asks = [(order.price.raw // tick_raw, order.size.raw // lot_raw) for order in book.asks]
+        else:
+            bids, asks = [], []
+            for delta in book.deltas:
+                if delta.action == BookAction.ADD:
+                    order = delta.order
+                    level = (order.price.raw // tick_raw, order.size.raw // lot_raw)
+                    (bids if order.side == OrderSide.BUY else asks).append(level)
+        if self.config.net_own_orders:
+            bids, asks = self._orders.net(BUY, bids), self._orders.net(SELL, asks)
+        bids = [level for level in bids if level[1] > 0]
+        asks = [level for level in asks if level[1] > 0]
+        return BookView(
+            ts_ns=book.ts_init,
+            bid_ticks=[level[0] for level in bids],
+            bid_lots=[level[1] for level in bids],
+            ask_ticks=[level[0] for level in asks],
+            ask_lots=[level[1] for level in asks],
+        )

@@ -1,0 +1,279 @@
+"""Whether a catalogue holds what it says: every file read, every stream in order, no book crossed, nothing half-written."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+from typing import Final
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from nautilus_trader.model.data import Bar
+from nautilus_trader.model.data import OrderBookDelta
+from nautilus_trader.model.data import OrderBookDepth10
+from nautilus_trader.model.data import QuoteTick
+from nautilus_trader.model.data import TradeTick
+from nautilus_trader.model.enums import BookAction
+from nautilus_trader.model.enums import OrderSide
+from nautilus_trader.model.enums import RecordFlag
+from nautilus_trader.persistence.funcs import class_to_filename
+
+from amm500_catalog.errors import InputError
+from amm500_catalog.sources.base import NS
+from amm500_catalog.store import CatalogStore
+from amm500_catalog.store import StoredFile
+from amm500_catalog.tables import ROW_KEYS
+from amm500_catalog.tables import STREAM_CLASSES
+from amm500_catalog.tables import decimals
+from amm500_catalog.validate import check_prices
+from amm500_catalog.validate import utc_text
+
+
+# a stream silent for longer than this inside a session is worth a line
+GAP_NOTE_S: Final = 60.0
+CLASS_BY_FOLDER: Final = {class_to_filename(cls): cls for cls in STREAM_CLASSES}
+F_LAST: Final = int(RecordFlag.F_LAST)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """
+    One thing found.
+
+    ``severity`` is ``error`` (the data cannot be trusted) or ``note`` (worth knowing); ``dataset`` is ``real`` or a label.
+    """
+
+    severity: str
+    dataset: str
+    where: str
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
+class CheckReport:
+    """What a check found, and how much it read."""
+
+    findings: tuple[Finding, ...]
+    files: int
+    rows: int
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether there is no error."""
+        return not any(finding.severity == "error" for finding in self.findings)
+
+    def text(self) -> str:
+        """Return one line a finding and a closing line."""
+        lines = [f"{item.severity}: {item.dataset} {item.where}: {item.what}" for item in self.findings]
+        verdict = "sound" if self.is_sound else "NOT sound"
+        return "\n".join([*lines, f"{self.files} files, {self.rows} rows read: {verdict}"])
+
+
+def check_store(store: CatalogStore) -> CheckReport:
+    """Return what is wrong with or worth knowing about everything stored."""
+    findings = [Finding("note", "real", "repair", text) for text in store.repairs]
+    findings += [
+        Finding("error", "real", path, "half-written; its writer is at work, or was killed elsewhere")
+        for path in store.half_written()
+    ]
+    files = rows = 0
+    spans: dict[str | None, tuple[tuple[int, int], ...]] = {}
+    for label in (None, *store.labels()):
+        meta = store.meta(label) if label is not None else None
+        spans[label] = tuple((int(a), int(b)) for a, b in (meta or {}).get("sessions", ()))
+        name = label or "real"
+        for cls, identifier in _streams(store, label):
+            found, count, read = _check_stream(store, label, cls, identifier, spans[label])
+            findings += [
+                Finding(severity, name, f"{class_to_filename(cls)}/{identifier}", what)
+                for severity, what in found
+            ]
+            files += read
+            rows += count
+    findings += _check_manifests(store)
+    return CheckReport(tuple(findings), files, rows)
+
+
+def _streams(store: CatalogStore, label: str | None) -> Iterator[tuple[type, str]]:
+    for path in sorted(store.fs.glob(f"{store.base(label)}/data/*/*")):
+        folder, identifier = path.split("/")[-2:]
+        if folder in CLASS_BY_FOLDER:
+            yield CLASS_BY_FOLDER[folder], identifier
+
+
+def _check_stream(
+    store: CatalogStore,
+    label: str | None,
+    cls: type,
+    identifier: str,
+    sessions: tuple[tuple[int, int], ...],
+) -> tuple[list[tuple[str, str]], int, int]:
+    found: list[tuple[str, str]] = []
+    try:
+        files = store.files(cls, identifier, label)
+    except InputError as e:
+        return [("error", str(e))], 0, 0
+    rows = 0
+    keys: set[Any] = set()
+    previous: int | None = None
+    for before, after in pairwise(files):
+        if after.start_ns <= before.end_ns:
+            found.append(("error", f"{_name(after)} overlaps {_name(before)}"))
+    for file in files:
+        try:
+            table = store.read_table(file.path)
+        except InputError as e:
+            found.append(("error", str(e)))
+            continue
+        rows += len(table)
+        found += [("error", f"{_name(file)}: {what}") for what in _check_table(table, cls, file, keys)]
+        if len(table):
+            times = table.column("ts_init").to_numpy().astype(np.int64)
+            if previous is not None:
+                times = np.concatenate(([previous], times))
+            found += [("note", what) for what in _gaps(times, cls, sessions)]
+            previous = int(times[-1])
+    return found, rows, len(files)
+
+
+def _name(file: StoredFile) -> str:
+    return file.path.rpartition("/")[2]
+
+
+def _check_table(table: pa.Table, cls: type, file: StoredFile, keys: set[Any]) -> list[str]:
+    if len(table) == 0:
+        return ["no rows"]
+    wrong = []
+    times = table.column("ts_init").to_numpy().astype(np.int64)
+    back = np.flatnonzero(np.diff(times) < 0)
+    if len(back):
+        row = int(back[0]) + 1
+        wrong.append(f"row {row + 1} at {utc_text(int(times[row]))} is earlier than the row before")
+    if (int(times.min()), int(times.max())) != (file.start_ns, file.end_ns):
+        wrong.append(
+            f"the rows run from {utc_text(int(times.min()))} to {utc_text(int(times.max()))}, not as the name says"
+        )
+    key = ROW_KEYS.get(cls)
+    if key is not None:
+        values = table.column(key).to_pylist()
+        fresh = set(values)
+        repeated = len(values) - len(fresh) + len(fresh & keys)
+        if repeated:
+            wrong.append(f"{repeated} repeated rows (`{key}`)")
+        keys |= fresh
+    return wrong + _check_content(table, cls)
+
+
+def _check_content(table: pa.Table, cls: type) -> list[str]:
+    if cls is Bar:
+        bars = pd.DataFrame({name: decimals(table.column(name)) for name in ("open", "high", "low", "close")})
+        try:
+            check_prices(bars, path="bar")
+        except InputError as e:
+            return [str(e)]
+    elif cls is QuoteTick:
+        return _crossed(decimals(table.column("bid_price")), decimals(table.column("ask_price")), table)
+    elif cls is OrderBookDepth10:
+        return _crossed(decimals(table.column("bid_price_0")), decimals(table.column("ask_price_0")), table)
+    elif cls is OrderBookDelta:
+        return _check_deltas(table)
+    elif cls is TradeTick and (decimals(table.column("price")) <= 0).any():
+        return ["a price of zero or less"]
+    return []
+
+
+def _crossed(bids: np.ndarray, asks: np.ndarray, table: pa.Table) -> list[str]:
+    wrong = np.flatnonzero((bids >= asks) & (bids > 0) & (asks > 0))
+    if not len(wrong):
+        return []
+    row = int(wrong[0])
+    at = utc_text(int(table.column("ts_init")[row].as_py()))
+    return [f"{len(wrong)} crossed rows, the first at {at}: bid {bids[row]:g}, ask {asks[row]:g}"]
+
+
+def _check_deltas(table: pa.Table) -> list[str]:
+    """Batches that begin with CLEAR are whole books, whose sides must not cross."""
+    action = table.column("action").to_numpy()
+    side = table.column("side").to_numpy()
+    flags = table.column("flags").to_numpy()
+    wrong = []
+    if not flags[-1] & F_LAST:
+        wrong.append("the last batch has no end (F_LAST)")
+    batch = np.cumsum(action == BookAction.CLEAR)
+    price = decimals(table.column("price"))
+    added = action == BookAction.ADD
+    count = int(batch[-1]) + 1
+    bids, asks = np.full(count, -np.inf), np.full(count, np.inf)
+    for best, number, fold in ((bids, OrderSide.BUY, np.maximum), (asks, OrderSide.SELL, np.minimum)):
+        rows = added & (side == number) & (batch > 0)
+        fold.at(best, batch[rows], price[rows])
+    crossed = np.flatnonzero(bids >= asks)
+    if len(crossed):
+        row = int(np.flatnonzero(batch == crossed[0])[0])
+        at = utc_text(int(table.column("ts_init")[row].as_py()))
+        wrong.append(f"{len(crossed)} crossed books, the first at {at}")
+    return wrong
+
+
+def _gaps(times: np.ndarray, cls: type, sessions: tuple[tuple[int, int], ...]) -> list[str]:
+    if cls not in (OrderBookDepth10, OrderBookDelta, QuoteTick):
+        return []
+    steps = np.diff(times)
+    long = np.flatnonzero(steps > GAP_NOTE_S * NS)
+    if sessions and len(long):
+        # a gap between sessions is the market's own
+        closes = np.array([end for _, end in sessions], dtype=np.int64)
+        at = np.searchsorted(closes, times[long], side="left")
+        known = np.isin(
+            long, long[(at < len(closes)) & (times[long + 1] >= closes[np.minimum(at, len(closes) - 1)])]
+        )
+        long = long[~known]
+    if not len(long):
+        return []
+    row = int(long[np.argmax(steps[long])])
+    return [
+        f"{len(long)} silences over {GAP_NOTE_S:g} s, the longest {steps[row] / NS:.1f} s from {utc_text(int(times[row]))}"
+    ]
+
+
+def _check_manifests(store: CatalogStore) -> list[Finding]:
+    findings = []
+    for name, manifest in store.manifests().items():
+        for folder, stated in manifest.get("streams", {}).items():
+            class_folder, identifier = folder.split("/")[-2:]
+            cls = CLASS_BY_FOLDER.get(class_folder)
+            if cls is None:
+                continue
+            start, end = int(stated["start_ns"]), int(stated["end_ns"])
+            held = _rows_in_span(store, cls, identifier, start, end)
+            if held < int(stated["rows"]):
+                findings.append(
+                    Finding(
+                        "error",
+                        "real",
+                        name,
+                        f"{folder} holds {held} of the {stated['rows']} rows that were imported",
+                    )
+                )
+    for label in store.labels():
+        meta = store.meta(label) or {}
+        missing = [
+            key for key in ("instrument_id", "source", "start_ns", "end_ns", "sessions") if key not in meta
+        ]
+        if missing:
+            findings.append(Finding("error", label, "dataset.json", f"`{missing[0]}` is missing"))
+    return findings
+
+
+def _rows_in_span(store: CatalogStore, cls: type, identifier: str, start: int, end: int) -> int:
+    held = 0
+    for file in store.files(cls, identifier):
+        if file.end_ns < start or file.start_ns > end:
+            continue
+        try:
+            times = store.read_table(file.path).column("ts_init").to_numpy()
+        except InputError:
+            continue  # named already
+        held += int(((times >= start) & (times <= end)).sum())
+    return held

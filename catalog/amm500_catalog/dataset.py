@@ -1,0 +1,406 @@
+"""
+Data of one run out of the catalogue, in time order and a few hours at a time.
+
+At one ``ts_init`` the order is: funding, oracle, mark, trades, depth or deltas, quotes, bars. A trade prints against the book before
+the depth that reflects it: the venue stamps a block's trades and the book after that block with the same time, and a resting order
+must meet the trade in the queue it really stood in. The touch comes after the depth, so that whoever acts on it finds the book
+of that time in the engine.
+"""
+
+from bisect import bisect_left
+from collections.abc import Iterator
+from collections.abc import Sequence
+from dataclasses import dataclass
+from dataclasses import replace
+from decimal import Decimal
+from itertools import pairwise
+from operator import attrgetter
+from typing import Any
+from typing import Final
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from nautilus_trader.core.nautilus_pyo3 import DataBackendSession
+from nautilus_trader.core.nautilus_pyo3 import NautilusDataType
+from nautilus_trader.core.nautilus_pyo3 import drop_cvec_pycapsule
+from nautilus_trader.model.data import Bar
+from nautilus_trader.model.data import FundingRateUpdate
+from nautilus_trader.model.data import IndexPriceUpdate
+from nautilus_trader.model.data import MarkPriceUpdate
+from nautilus_trader.model.data import OrderBookDelta
+from nautilus_trader.model.data import OrderBookDeltas
+from nautilus_trader.model.data import OrderBookDepth10
+from nautilus_trader.model.data import QuoteTick
+from nautilus_trader.model.data import TradeTick
+from nautilus_trader.model.data import capsule_to_list
+from nautilus_trader.model.enums import RecordFlag
+from nautilus_trader.model.identifiers import InstrumentId
+from nautilus_trader.model.instruments import Instrument
+from nautilus_trader.model.objects import FIXED_PRECISION
+from nautilus_trader.model.objects import Price
+from nautilus_trader.serialization.arrow.serializer import ArrowSerializer
+
+from amm500_catalog.errors import InputError
+from amm500_catalog.spec import DatasetInfo
+from amm500_catalog.store import CatalogStore
+from amm500_catalog.store import StoredFile
+from amm500_catalog.tables import STREAM_CLASSES
+from amm500_catalog.validate import utc_text
+
+
+# rows decoded at a time: 5,000 depth messages are 14 MB and 42 minutes of a book every half second
+CHUNK_ROWS: Final[dict[type, int]] = {OrderBookDepth10: 5_000, OrderBookDelta: 20_000}
+DEFAULT_CHUNK_ROWS: Final = 10_000
+
+RUST_TYPES: Final = {
+    OrderBookDepth10: NautilusDataType.OrderBookDepth10,
+    OrderBookDelta: NautilusDataType.OrderBookDelta,
+    QuoteTick: NautilusDataType.QuoteTick,
+    TradeTick: NautilusDataType.TradeTick,
+    MarkPriceUpdate: NautilusDataType.MarkPriceUpdate,
+    Bar: NautilusDataType.Bar,
+}
+F_LAST: Final = int(RecordFlag.F_LAST)
+# DataFusion spreads a filtered scan over the processors and merges by `ts_init`, which shuffles the 41 rows of a snapshot that share
+# one time; a single partition keeps the order of the file
+ONE_PARTITION: Final = "SET datafusion.execution.target_partitions = 1"
+
+_ts_init = attrgetter("ts_init")
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogDataset:
+    """
+    A :class:`~amm500_catalog.spec.Dataset` read from the catalogue.
+
+    Parameters
+    ----------
+    store : CatalogStore
+        The catalogue.
+    info : DatasetInfo
+        What the dataset is.
+    instrument : Instrument
+        The instrument's definition.
+    label : str, optional
+        The simulated dataset; real data when absent.
+    classes : tuple of type, optional
+        The streams handed out; every one the catalogue has, bars left out, when absent.
+    feed_latency_ns : int, default 0
+        Added to every ``ts_init``: how much later than the exchange's time a message arrives.
+
+    """
+
+    store: CatalogStore
+    info: DatasetInfo
+    instrument: Instrument
+    label: str | None = None
+    classes: tuple[type, ...] | None = None
+    feed_latency_ns: int = 0
+
+    def __post_init__(self) -> None:
+        if self.feed_latency_ns < 0:
+            raise InputError(f"`feed_latency_ns` is {self.feed_latency_ns}", self.info.name, "zero or more")
+
+    def with_latency(self, feed_latency_ns: int) -> "CatalogDataset":
+        """Return the same data arriving this much later than the exchange's time."""
+        return replace(self, feed_latency_ns=feed_latency_ns)
+
+    def batches(self, start_ns: int | None = None, end_ns: int | None = None) -> Iterator[list[Any]]:
+        """
+        Yield lists of Nautilus objects in ``ts_init`` order, about half an hour to a few hours each.
+
+        Parameters
+        ----------
+        start_ns, end_ns : int, optional
+            The span [start, end) of the recorded ``ts_init``, before any feed latency; the dataset's own when absent.
+
+        Raises
+        ------
+        InputError
+            If the end is not after the start, or a stored file is damaged.
+
+        """
+        start = self.info.start_ns if start_ns is None else start_ns
+        end = self.info.end_ns if end_ns is None else end_ns
+        if end <= start:
+            raise InputError(
+                f"the end {utc_text(end)} is not after the start {utc_text(start)}",
+                self.info.name,
+                "an end after the start",
+            )
+        wanted = self.classes or tuple(cls for cls in STREAM_CLASSES if cls is not Bar)
+        streams = [self._stream(cls, start, end) for cls in STREAM_CLASSES if cls in wanted]
+        return merge_streams(streams)
+
+    def bars(self, bar_type: str) -> list[Bar]:
+        """Return the stored bars of a type, all of them."""
+        chunks: list[Bar] = []
+        for file in self.store.files(Bar, bar_type, self.label):
+            for chunk in _decode_rust(self.store.local_path(file), Bar, 0, 2**63 - 1, 0):
+                chunks.extend(chunk)
+        return chunks
+
+    def _stream(self, cls: type, start: int, end: int) -> Iterator[list[Any]]:
+        files = self.store.files(cls, self.info.instrument_id, self.label)
+        chosen = [file for file in files if file.start_ns < end and file.end_ns >= start]
+        _require_disjoint(chosen)
+        chunks = (
+            chunk
+            for file in chosen
+            for chunk in _decode(self.store.local_path(file), cls, start, end, self.feed_latency_ns)
+        )
+        return _batched_deltas(chunks) if cls is OrderBookDelta else chunks
+
+
+def open_simulated(store: CatalogStore, label: str, **options: Any) -> CatalogDataset:
+    """
+    Return a simulated dataset by its label.
+
+    Parameters
+    ----------
+    store : CatalogStore
+        The catalogue.
+    label : str
+        The dataset's label.
+    **options : Any
+        ``classes`` and ``feed_latency_ns`` of :class:`CatalogDataset`.
+
+    Raises
+    ------
+    InputError
+        If there is no such dataset.
+
+    """
+    meta = store.meta(label)
+    if meta is None:
+        raise InputError(
+            f"there is no simulated dataset {label!r}", store.url, ", ".join(store.labels()) or "none yet"
+        )
+    return _open(store, meta, label=label, name=label, **options)
+
+
+def open_recorded(store: CatalogStore, name: str, **options: Any) -> CatalogDataset:
+    """
+    Return a real import by its name.
+
+    Raises
+    ------
+    InputError
+        If there is no such import.
+
+    """
+    manifest = store.manifest(name)
+    if manifest is None:
+        raise InputError(
+            f"there is no import {name!r}", store.url, ", ".join(store.manifests()) or "none yet"
+        )
+    return _open(store, manifest, label=None, name=name, **options)
+
+
+def info_from_meta(meta: dict[str, Any], *, name: str, catalog: str) -> DatasetInfo:
+    """Return what a manifest or ``dataset.json`` says a dataset is."""
+    return DatasetInfo(
+        name=name,
+        catalog=catalog,
+        instrument_id=str(meta["instrument_id"]),
+        source=str(meta["source"]),
+        simulated=bool(meta.get("simulated", False)),
+        start_ns=int(meta["start_ns"]),
+        end_ns=int(meta["end_ns"]),
+        sessions=tuple((int(start), int(end)) for start, end in meta["sessions"]),
+        streams=tuple(meta.get("stream_names", ())),
+        bars_simulated=bool(meta.get("bars_simulated", False)),
+        description=str(meta.get("description", "")),
+        defaults=tuple(meta.get("defaults", ())),
+        params=dict(meta.get("params", {})),
+    )
+
+
+def meta_from_info(info: DatasetInfo) -> dict[str, Any]:
+    """Return what goes into a manifest or ``dataset.json``, the reverse of :func:`info_from_meta`."""
+    return {
+        "instrument_id": info.instrument_id,
+        "source": info.source,
+        "simulated": info.simulated,
+        "start_ns": info.start_ns,
+        "end_ns": info.end_ns,
+        "sessions": [list(span) for span in info.sessions],
+        "stream_names": list(info.streams),
+        "bars_simulated": info.bars_simulated,
+        "description": info.description,
+        "defaults": list(info.defaults),
+        "params": dict(info.params),
+    }
+
+
+def _open(
+    store: CatalogStore, meta: dict[str, Any], *, label: str | None, name: str, **options: Any
+) -> CatalogDataset:
+    info = info_from_meta(meta, name=name, catalog=store.url)
+    found = store.catalog(label).instruments(instrument_ids=[info.instrument_id])
+    if not found:
+        raise InputError(
+            f"the instrument {info.instrument_id} is not stored", store.url, "a dataset with its instrument"
+        )
+    return CatalogDataset(store, info, max(found, key=_ts_init), label=label, **options)
+
+
+def merge_streams(streams: Sequence[Iterator[list[Any]]]) -> Iterator[list[Any]]:
+    """
+    Yield the chunks of several ordered streams as one; at one ``ts_init`` an earlier stream comes first.
+
+    Each yielded list ends before the next begins. Only a chunk or two of each stream is held at a time.
+    """
+    waiting = [_Waiting(stream) for stream in streams]
+    while True:
+        for stream in waiting:
+            if not stream.items:
+                stream.refill()
+        # up to here every stream is known; at the bound itself a stream may have more in its next chunk
+        bound = min((stream.items[-1].ts_init for stream in waiting if not stream.done), default=None)
+        parts = [part for stream in waiting if (part := stream.take_before(bound))]
+        if parts:
+            if len(parts) == 1:
+                yield parts[0]
+            else:
+                merged = [item for part in parts for item in part]
+                merged.sort(key=_ts_init)
+                yield merged
+        if bound is None:
+            return
+        for stream in waiting:
+            if stream.items and not stream.done and stream.items[-1].ts_init == bound:
+                stream.refill()
+
+
+class _Waiting:
+    """The chunk of a stream that is not handed out yet."""
+
+    def __init__(self, chunks: Iterator[list[Any]]) -> None:
+        self.chunks = chunks
+        self.items: list[Any] = []
+        self.done = False
+
+    def refill(self) -> None:
+        while not self.done:
+            chunk = next(self.chunks, None)
+            if chunk is None:
+                self.done = True
+            elif chunk:
+                self.items = [*self.items, *chunk] if self.items else chunk
+                return
+
+    def take_before(self, bound: int | None) -> list[Any]:
+        if bound is None:
+            taken, self.items = self.items, []
+            return taken
+        cut = bisect_left(self.items, bound, key=_ts_init)
+        taken, self.items = self.items[:cut], self.items[cut:]
+        return taken
+
+
+def _require_disjoint(files: Sequence[StoredFile]) -> None:
+    for before, after in pairwise(files):
+        if after.start_ns <= before.end_ns:
+            raise InputError(
+                f"two stored files overlap: {before.path.rpartition('/')[2]} and {after.path.rpartition('/')[2]}",
+                before.path.rpartition("/")[0],
+                "files that follow one another; `amm500 catalog check` names them",
+            )
+
+
+def _decode(path: str, cls: type, start: int, end: int, latency_ns: int) -> Iterator[list[Any]]:
+    if cls in RUST_TYPES:
+        return _decode_rust(path, cls, start, end, latency_ns)
+    if cls is IndexPriceUpdate:
+        return _decode_index_prices(path, start, end, latency_ns)
+    return _decode_funding(path, start, end, latency_ns)
+
+
+def _decode_rust(path: str, cls: type, start: int, end: int, latency_ns: int) -> Iterator[list[Any]]:
+    # one session a file: files follow one another, so each is read from front to back with a chunk or two in memory
+    columns = f"* REPLACE (arrow_cast(ts_init + {latency_ns}, 'UInt64') AS ts_init)" if latency_ns else "*"
+    query = f"SELECT {columns} FROM rows WHERE ts_init >= {start} AND ts_init < {end}"  # noqa: S608 -- integers only
+    try:
+        pq.read_metadata(path)
+    except (pa.ArrowException, OSError) as e:
+        raise InputError(
+            "the stored file is damaged or half-written", path, "a complete Parquet file; import it again"
+        ) from e
+    session = DataBackendSession(CHUNK_ROWS.get(cls, DEFAULT_CHUNK_ROWS))
+    session.add_file(RUST_TYPES[cls], "setup", path, ONE_PARTITION)
+    session.add_file(RUST_TYPES[cls], "rows", path, f"{query} ORDER BY ts_init")
+    result = session.to_query_result()
+    for capsule in result:
+        items = capsule_to_list(capsule)
+        drop_cvec_pycapsule(capsule)
+        yield items
+
+
+def _batched_deltas(chunks: Iterator[list[Any]]) -> Iterator[list[Any]]:
+    pending: list[OrderBookDelta] = []
+    for chunk in chunks:
+        done = []
+        for delta in chunk:
+            pending.append(delta)
+            if delta.flags & F_LAST:
+                done.append(OrderBookDeltas(delta.instrument_id, pending))
+                pending = []
+        yield done
+    if pending:
+        raise InputError(
+            f"{len(pending)} book changes at {utc_text(pending[0].ts_init)} have no end",
+            str(pending[0].instrument_id),
+            "every batch of deltas ends with the flag F_LAST",
+        )
+
+
+def _decode_index_prices(path: str, start: int, end: int, latency_ns: int) -> Iterator[list[Any]]:
+    file = pq.ParquetFile(path)
+    try:
+        metadata = file.schema_arrow.metadata
+        instrument_id = InstrumentId.from_str(metadata[b"instrument_id"].decode())
+        precision = int(metadata[b"price_precision"])
+        for batch in file.iter_batches(DEFAULT_CHUNK_ROWS):
+            inits = batch.column("ts_init").to_numpy()
+            rows = np.flatnonzero((inits >= start) & (inits < end))
+            if len(rows):
+                part = batch.slice(int(rows[0]), int(rows[-1] - rows[0]) + 1)
+                raws = _raw_values(part.column("value"))
+                yield [
+                    IndexPriceUpdate(instrument_id, Price.from_raw(raw, precision), event, init + latency_ns)
+                    for raw, event, init in zip(
+                        raws,
+                        part.column("ts_event").to_pylist(),
+                        part.column("ts_init").to_pylist(),
+                        strict=True,
+                    )
+                ]
+    finally:
+        file.close()
+
+
+def _raw_values(column: Any) -> list[int]:
+    """Return the fixed-point integers of a 16-byte column, which no numpy type holds."""
+    return [int.from_bytes(value, "little", signed=True) for value in column.to_pylist()]
+
+
+def _decode_funding(path: str, start: int, end: int, latency_ns: int) -> Iterator[list[Any]]:
+    table = pq.read_table(path)
+    rates = ArrowSerializer.deserialize(FundingRateUpdate, table)
+    yield [
+        FundingRateUpdate(
+            rate.instrument_id,
+            Decimal(str(rate.rate)),
+            rate.ts_event,
+            rate.ts_init + latency_ns,
+            rate.interval,
+            rate.next_funding_ns,
+        )
+        for rate in rates
+        if start <= rate.ts_init < end
+    ]
+
+
+assert FIXED_PRECISION == 16, "the wheel's fixed-point precision is not the one the catalogue was written for"  # noqa: S101

@@ -1,0 +1,161 @@
+"""What the market simulator assumes: every number, with where it comes from."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import asdict
+from dataclasses import dataclass
+from typing import Any
+from typing import Literal
+
+
+Toxicity = Literal["low", "middle", "high"]
+
+# size-weighted maker markout at the touch after 1 s and 5 s, over the mid's own deviation at that horizon,
+# measured on 35 minutes of SOL, BTC and ETH (``amm500 calibrate`` prints them)
+TOXICITY_TARGETS: dict[str, tuple[float, float]] = {
+    "low": (-0.06, -0.01),
+    "middle": (-0.38, -0.57),
+    "high": (-0.49, -0.80),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class TwinConfig:
+    """
+    A liquid market on the same index that moves first.
+
+    Parameters
+    ----------
+    instrument_id : str
+        Its Nautilus id, for example ``xyz:SP500-USD-PERP.HYPERLIQUID``.
+    lag_ms : float
+        By how much the thin book trails it, in ms; not negative.
+    liquidity : float
+        Its depth over the thin market's.
+    price_scale : float
+        Its price over the thin market's (the S&P 500 is ten times km:US500).
+    price_decimals, size_decimals : int
+        Decimals of its prices and sizes.
+    depth : bool
+        Whether its ten levels are written beside its best bid and offer.
+
+    """
+
+    instrument_id: str = "xyz:SP500-USD-PERP.HYPERLIQUID"
+    lag_ms: float = 500.0
+    liquidity: float = 50.0
+    price_scale: float = 10.0
+    price_decimals: int = 1
+    size_decimals: int = 3
+    depth: bool = False
+
+    def __post_init__(self) -> None:
+        _require(self.lag_ms >= 0, "twin.lag_ms", self.lag_ms, "at least 0")
+        _require(self.liquidity > 0, "twin.liquidity", self.liquidity, "above 0")
+        _require(self.price_scale > 0, "twin.price_scale", self.price_scale, "above 0")
+
+
+@dataclass(frozen=True, slots=True)
+class SimulatorConfig:
+    """
+    Parameters of the market simulator; the defaults are fitted to km:US500 and to the BTC, ETH and SOL recordings.
+
+    Parameters
+    ----------
+    toxicity : {'low', 'middle', 'high'}
+        How informed the takers are: the markouts of SOL, BTC and ETH.
+    depth_interval_s : float
+        Seconds between books; a divisor of 1 s.
+    daily_volume : float
+        Notional traded on a day, in collateral units, where the bars carry no volume.
+    use_bar_volume : bool
+        Whether the bars' volume (in contracts) sets a day's volume where it is positive.
+    funding_rate_hourly : float
+        The funding rate an hour, where no funding history is given.
+    trend_s : float
+        The time constant of momentum, in seconds.
+    trend_share : float
+        The share of variance that moves with momentum.
+    roughness : float
+        A factor on the deviation between a bar's open, high, low and close.
+    touch_slack_ticks : float
+        How far the efficient price may leave the middle before the touch follows.
+    spread_shares : tuple of float
+        Shares of time at 1, 2, 3 ... ticks.
+    bid_depth, ask_depth : float
+        Median notional of the ten best levels.
+    depth_deviation : float
+        Deviation of the log of a side's common depth.
+    level_weights : tuple of float
+        Median notional of each level, relative to each other.
+    level_deviations : tuple of float
+        Deviation of the log size at each level.
+    size_hold_s : float
+        Mean time between changes of a level's size.
+    trade_size_quantiles : tuple of (float, float)
+        (probability, size over the median size of the best level); log-linear between.
+    prints_per_taker : float
+        Mean prints of one taker order.
+    oracle_interval_s : float
+        Seconds between oracle and mark prices.
+    premium_deviation_bps : float
+        Deviation of the book's premium over the oracle.
+    price_decimals : int, optional
+        Decimals of prices; by the venue's five-figure rule when None.
+    twin : TwinConfig, optional
+        A liquid twin written beside the market.
+
+    """
+
+    toxicity: Toxicity = "middle"
+    depth_interval_s: float = 0.5
+    daily_volume: float = 3.4e6
+    use_bar_volume: bool = True
+    funding_rate_hourly: float = 0.000005708
+    trend_s: float = 5.0
+    trend_share: float = 0.9
+    roughness: float = 1.0
+    touch_slack_ticks: float = 0.75
+    spread_shares: tuple[float, ...] = (0.595, 0.149, 0.076, 0.067, 0.050, 0.029, 0.020, 0.014)
+    bid_depth: float = 139_000.0
+    ask_depth: float = 188_000.0
+    depth_deviation: float = 0.25
+    level_weights: tuple[float, ...] = (0.136, 0.026, 0.029, 0.045, 0.070, 0.095, 0.118, 0.143, 0.159, 0.180)
+    level_deviations: tuple[float, ...] = (1.6, 1.6, 1.5, 1.3, 1.1, 0.9, 0.8, 0.7, 0.65, 0.6)
+    size_hold_s: float = 6.0
+    trade_size_quantiles: tuple[tuple[float, float], ...] = (
+        (0.0, 0.00001), (0.05, 0.000054), (0.10, 0.000083), (0.25, 0.000365), (0.5, 0.00277),
+        (0.75, 0.0253), (0.9, 0.0981), (0.95, 0.174), (0.99, 0.746), (0.999, 2.39), (1.0, 4.24),
+    )  # fmt: skip
+    prints_per_taker: float = 2.3
+    oracle_interval_s: float = 3.0
+    premium_deviation_bps: float = 0.5
+    price_decimals: int | None = None
+    twin: TwinConfig | None = None
+
+    def __post_init__(self) -> None:
+        _require(self.toxicity in TOXICITY_TARGETS, "toxicity", self.toxicity, "low, middle or high")
+        steps = 1.0 / self.depth_interval_s if self.depth_interval_s > 0 else 0.0
+        whole = steps >= 1 and math.isclose(steps, round(steps))
+        _require(whole, "depth_interval_s", self.depth_interval_s, "1 s over a whole number")
+        for name in ("daily_volume", "trend_s", "roughness", "bid_depth", "ask_depth", "size_hold_s"):
+            _require(getattr(self, name) > 0, name, getattr(self, name), "above 0")
+        _require(0 <= self.trend_share <= 1, "trend_share", self.trend_share, "0 to 1")
+        _require(self.touch_slack_ticks >= 0.5, "touch_slack_ticks", self.touch_slack_ticks, "at least 0.5")
+        _require(self.prints_per_taker >= 1, "prints_per_taker", self.prints_per_taker, "at least 1")
+        _require(len(self.level_weights) == 10, "level_weights", len(self.level_weights), "ten levels")
+        _require(
+            len(self.level_deviations) == 10, "level_deviations", len(self.level_deviations), "ten levels"
+        )
+        shares = sum(self.spread_shares)
+        _require(math.isclose(shares, 1.0, abs_tol=1e-6), "spread_shares", shares, "shares that sum to 1")
+
+    def params(self) -> dict[str, Any]:
+        """Return every parameter as plain values, for the label beside the data."""
+        return asdict(self)
+
+
+def _require(holds: bool, name: str, value: object, allowed: str) -> None:
+    if not holds:
+        raise ValueError(f"`{name}` was {value}, must be {allowed}")

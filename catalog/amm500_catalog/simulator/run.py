@@ -1,0 +1,201 @@
+"""One unbroken run of bars made into a book, trades and prices."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+import numpy.typing as npt
+
+from amm500_catalog.simulator.book import BID
+from amm500_catalog.simulator.book import LEAST_NOTIONAL
+from amm500_catalog.simulator.book import Book
+from amm500_catalog.simulator.book import build_book
+from amm500_catalog.simulator.book import median_touch_notional
+from amm500_catalog.simulator.book import spread_path
+from amm500_catalog.simulator.book import touch_path
+from amm500_catalog.simulator.config import TOXICITY_TARGETS
+from amm500_catalog.simulator.config import SimulatorConfig
+from amm500_catalog.simulator.config import TwinConfig
+from amm500_catalog.simulator.flow import Mix
+from amm500_catalog.simulator.flow import Prints
+from amm500_catalog.simulator.flow import build_ladder
+from amm500_catalog.simulator.flow import draw_prints
+from amm500_catalog.simulator.flow import realized_markouts
+from amm500_catalog.simulator.flow import solve_mix
+from amm500_catalog.simulator.flow import take_out
+from amm500_catalog.simulator.flow import taker_weights
+from amm500_catalog.simulator.path import RunBars
+from amm500_catalog.simulator.path import latent_path
+from amm500_catalog.simulator.streams import Quotes
+from amm500_catalog.simulator.streams import lead
+from amm500_catalog.simulator.streams import make_quotes
+from amm500_catalog.simulator.streams import oracle_and_mark
+
+
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+
+SECOND_NS = 1_000_000_000
+_DRAFTS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Market:
+    """Units of the market: one tick and one lot in the instrument's own numbers."""
+
+    tick: float
+    lot: float
+
+    @property
+    def tick_lot(self) -> float:
+        """Collateral units in one lot at a price of one tick."""
+        return self.tick * self.lot
+
+
+@dataclass(frozen=True, slots=True)
+class Twin:
+    """The liquid twin's streams of one run."""
+
+    quotes: Quotes
+    book: Book
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Everything simulated for one unbroken run."""
+
+    ts: Ints
+    latent: Floats
+    book: Book
+    prints: Prints
+    quotes: Quotes
+    oracle_step: Ints
+    oracle_ticks: Ints
+    mark_ticks: Ints
+    premium: Floats
+    mix: Mix
+    twin: Twin | None
+
+
+def simulate_run(
+    bars: RunBars,
+    *,
+    start_ns: int,
+    volume: float,
+    market: Market,
+    config: SimulatorConfig,
+    seed: tuple[int, ...],
+) -> Run:
+    """
+    Simulate one run from its bars and nothing else.
+
+    Parameters
+    ----------
+    bars : RunBars
+        Bars without a gap between them, prices in ticks.
+    start_ns : int
+        Time of the first grid point.
+    volume : float
+        Notional to trade in the run.
+    market : Market
+        Tick and lot.
+    config : SimulatorConfig
+        The parameters.
+    seed : tuple of int
+        Entropy of the run: the dataset's seed and the run's start, so that a run does not depend on what was simulated before.
+
+    """
+    streams = [np.random.default_rng(s) for s in np.random.SeedSequence(seed).spawn(7)]
+    path_rng, spread_rng, size_rng, intent_rng, taker_rng, price_rng, twin_rng = streams
+    step_s = config.depth_interval_s
+    ts = start_ns + np.arange(bars.count, dtype=np.int64) * round(step_s * SECOND_NS)
+    path = latent_path(
+        bars,
+        path_rng,
+        step_s=step_s,
+        trend_s=config.trend_s,
+        trend_share=config.trend_share,
+        roughness=config.roughness,
+    )
+    spread = spread_path(config, path.activity, spread_rng, step_s=step_s)
+    bid = touch_path(path.ticks, spread, slack_ticks=config.touch_slack_ticks)
+    lot_notional = market.tick_lot * float(np.mean(path.ticks))
+    book = build_book(config, bid, spread, size_rng, step_s=step_s, lot_notional=lot_notional)
+    weights, move_1, move_5 = taker_weights(book, path.activity, intent_rng, step_s=step_s)
+    fewest = max(1, int(np.ceil(LEAST_NOTIONAL / lot_notional)))
+    draw = partial(
+        draw_prints,
+        config,
+        book,
+        volume=volume,
+        touch_lots=median_touch_notional(config) / lot_notional,
+        price_ticks_to_notional=market.tick_lot,
+        step_ms=round(step_s * 1000),
+    )
+    taker_seed = int(taker_rng.integers(1 << 62))
+    wanted = np.array(TOXICITY_TARGETS[config.toxicity])
+    aim = wanted.copy()
+    nearest = np.inf
+    # makers earn what orders sweep beyond the best level, which no mix knows beforehand: drafts from one stream show it
+    for _ in range(_DRAFTS):
+        tried = solve_mix(weights, book, move_1, move_5, (float(aim[0]), float(aim[1])))
+        steps = build_ladder(weights, tried, move_1, move_5)
+        trial = draw(steps, np.random.default_rng(taker_seed))
+        miss = wanted - np.array(realized_markouts(book, trial, move_1, move_5))
+        if np.abs(miss).max() < nearest:
+            nearest, mix, ladder, draft = float(np.abs(miss).max()), tried, steps, trial
+        aim += 0.7 * miss
+    take_out(book, draft, fewest=fewest)
+    # the last draft again, against the book that shows what it left
+    prints = draw(ladder, np.random.default_rng(taker_seed))
+    mid = book.mid_half_ticks / 2.0
+    at, oracle, mark, premium = oracle_and_mark(
+        path.ticks,
+        mid,
+        price_rng,
+        step_s=step_s,
+        every_s=config.oracle_interval_s,
+        premium_bps=config.premium_deviation_bps,
+    )
+    twin = None if config.twin is None else _twin(config, config.twin, ts, path.ticks, market, twin_rng)
+    quotes = make_quotes(ts, book, prints)
+    return Run(ts, path.ticks, book, prints, quotes, at, oracle, mark, premium, mix, twin)
+
+
+def _twin(
+    config: SimulatorConfig,
+    twin: TwinConfig,
+    ts: Ints,
+    latent: Floats,
+    market: Market,
+    rng: np.random.Generator,
+) -> Twin:
+    scale = twin.price_scale * market.tick * 10.0**twin.price_decimals
+    ahead = lead(latent, lag_ms=twin.lag_ms, step_s=config.depth_interval_s, scale=scale)
+    # a liquid market is one tick wide nearly always
+    shares = (0.97, 0.02, 0.01)
+    spread = spread_path(
+        replace(config, spread_shares=shares), np.ones(len(ts)), rng, step_s=config.depth_interval_s
+    )
+    bid = touch_path(ahead, spread, slack_ticks=config.touch_slack_ticks)
+    lot_notional = 10.0**-twin.price_decimals * 10.0**-twin.size_decimals * float(np.mean(ahead))
+    book = build_book(
+        config,
+        bid,
+        spread,
+        rng,
+        step_s=config.depth_interval_s,
+        lot_notional=lot_notional,
+        liquidity=twin.liquidity,
+    )
+    none = np.zeros(0, dtype=np.int64)
+    nothing = Prints(none, none, none, none, none, none)
+    return Twin(make_quotes(ts, book, nothing), book)
+
+
+def touch_of(book: Book) -> tuple[Ints, Ints]:
+    """Return the best bid and ask in ticks at each grid point."""
+    return book.ticks[BID][:, 0], book.ticks[1 - BID][:, 0]

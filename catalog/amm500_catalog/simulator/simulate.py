@@ -1,0 +1,354 @@
+"""From bars to the files of a catalogue, a day at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from collections.abc import Iterator
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from nautilus_trader.model.data import FundingRateUpdate
+from nautilus_trader.model.data import IndexPriceUpdate
+from nautilus_trader.model.data import MarkPriceUpdate
+from nautilus_trader.model.data import OrderBookDepth10
+from nautilus_trader.model.data import QuoteTick
+from nautilus_trader.model.data import TradeTick
+
+from amm500_catalog.arrow import DAY_NS
+from amm500_catalog.arrow import CatalogWriter
+from amm500_catalog.arrow import Precision
+from amm500_catalog.arrow import depth_table
+from amm500_catalog.arrow import funding_table
+from amm500_catalog.arrow import price_table
+from amm500_catalog.arrow import quote_table
+from amm500_catalog.arrow import trade_table
+from amm500_catalog.errors import InputError
+from amm500_catalog.simulator.book import ASK
+from amm500_catalog.simulator.book import BID
+from amm500_catalog.simulator.config import SimulatorConfig
+from amm500_catalog.simulator.path import RunBars
+from amm500_catalog.simulator.path import require_room
+from amm500_catalog.simulator.run import SECOND_NS
+from amm500_catalog.simulator.run import Market
+from amm500_catalog.simulator.run import Run
+from amm500_catalog.simulator.run import simulate_run
+from amm500_catalog.simulator.streams import MS_NS
+from amm500_catalog.simulator.streams import Quotes
+from amm500_catalog.simulator.streams import funding_hours
+from amm500_catalog.simulator.streams import funding_rates
+from amm500_catalog.spec import MarketSpec
+
+
+Ints = npt.NDArray[np.int64]
+Floats = npt.NDArray[np.float64]
+Progress = Callable[[int, int], None]
+
+STREAMS = (
+    "OrderBookDepth10",
+    "QuoteTick",
+    "TradeTick",
+    "IndexPriceUpdate",
+    "MarkPriceUpdate",
+    "FundingRateUpdate",
+)
+_PERP_DECIMALS = 6
+_FIGURES = 5
+# trade ids count up from here each day, so that they are unique over the dataset
+_IDS_A_DAY = 10_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class SimulationResult:
+    """
+    What was written.
+
+    Parameters
+    ----------
+    ranges : tuple
+        Half-open ``(start_ns, end_ns)`` of each unbroken run.
+    rows : dict
+        Rows written by stream; the twin's under ``twin.<stream>``.
+    params : dict
+        Every parameter, the seed, and the mean share of each kind of taker (``takers``).
+    defaults : tuple of str
+        Each assumption that stands in for something the source lacks, in words.
+
+    """
+
+    ranges: tuple[tuple[int, int], ...]
+    rows: dict[str, int]
+    params: dict[str, Any]
+    defaults: tuple[str, ...]
+
+
+def price_decimals(config: SimulatorConfig, spec: MarketSpec, price: float) -> int:
+    """Return the decimals of a price: the configured ones, else five significant figures and at most ``6 - szDecimals``."""
+    if config.price_decimals is not None:
+        return config.price_decimals
+    by_figures = _FIGURES - 1 - Decimal(str(price)).adjusted()
+    return max(0, min(_PERP_DECIMALS - spec.sz_decimals, by_figures))
+
+
+def simulate(
+    bars: pd.DataFrame,
+    sessions: tuple[tuple[int, int], ...],
+    spec: MarketSpec,
+    config: SimulatorConfig,
+    seed: int,
+    out_root: str,
+    progress: Progress | None = None,
+    *,
+    funding: tuple[Ints, Floats] | None = None,
+    storage_options: Mapping[str, Any] | None = None,
+) -> SimulationResult:
+    """
+    Simulate a market along bars and write it as a Nautilus catalogue.
+
+    Each run of bars without a gap inside one UTC day has its own random streams, so the bytes of a day depend on its bars, the
+    parameters and the seed alone. There is no market data in gaps; funding is published each hour through them, as the venue
+    does, because a held position pays it.
+
+    Parameters
+    ----------
+    bars : DataFrame
+        Columns ts_open_ns, ts_close_ns (half-open), open, high, low, close (at the market's price level), volume (contracts;
+        zero or missing where the source has none), in time order.
+    sessions : tuple
+        Half-open ``(start_ns, end_ns)``; bars outside are left out. Empty means every bar.
+    spec : MarketSpec
+        The market.
+    config : SimulatorConfig
+        The model's parameters.
+    seed : int
+        Seed of the dataset, not negative.
+    out_root : str
+        Folder or fsspec URL of the catalogue.
+    progress : callable, optional
+        Called with (days done, days).
+    funding : (ndarray, ndarray), optional
+        Times in ns and hourly rates of the real funding history.
+    storage_options : Mapping, optional
+        Options of the file system.
+
+    Raises
+    ------
+    InputError
+        If the bars are empty, out of order, overlap, or hold impossible prices.
+
+    """
+    kept = _checked(bars, sessions)
+    decimals = price_decimals(config, spec, float(kept["close"].median()))
+    precision = Precision(spec.instrument_id, decimals, spec.sz_decimals)
+    market = Market(tick=10.0**-decimals, lot=10.0**-spec.sz_decimals)
+    writer = CatalogWriter(out_root, storage_options)
+    runs = _runs(kept, sessions)
+    days = sorted({start // DAY_NS for start, _ in runs})
+    ranges = tuple((start, int(part["ts_close_ns"].iloc[-1])) for start, part in runs)
+    rows = dict.fromkeys(STREAMS, 0)
+    takers: dict[str, float] = {}
+    no_volume = 0
+    for done, day in enumerate(days):
+        parts = [(start, part) for start, part in runs if start // DAY_NS == day]
+        volume, given = _day_volume(config, parts)
+        no_volume += not given
+        made = list(_simulate_day(parts, volume, market, config, seed))
+        for name, count in _write_day(writer, precision, config, day, made).items():
+            rows[name] = rows.get(name, 0) + count
+        for run in made:
+            for kind, share in run.mix.shares.items():
+                takers[kind] = takers.get(kind, 0.0) + share * len(run.ts)
+        if progress is not None:
+            progress(done + 1, len(days))
+    hours = funding_hours(ranges[0][0], ranges[-1][1])
+    rows["FundingRateUpdate"], missing = _write_funding(writer, precision, config, hours, funding)
+    steps = sum(takers.values())
+    params = config.params() | {
+        "seed": seed,
+        "takers": {kind: round(total / steps, 4) for kind, total in takers.items()},
+    }
+    defaults = _defaults(config, no_volume=no_volume, days=len(days), missing=missing, hours=len(hours))
+    return SimulationResult(ranges, rows, params, defaults)
+
+
+def _checked(bars: pd.DataFrame, sessions: tuple[tuple[int, int], ...]) -> pd.DataFrame:
+    needed = ["ts_open_ns", "ts_close_ns", "open", "high", "low", "close"]
+    lacking = [c for c in needed if c not in bars.columns]
+    if lacking:
+        raise InputError(f"the bars lack the columns {', '.join(lacking)}", "bars", ", ".join(needed))
+    kept = bars
+    if sessions:
+        inside = np.zeros(len(bars), dtype=bool)
+        for start, end in sessions:
+            inside |= ((bars["ts_open_ns"] >= start) & (bars["ts_close_ns"] <= end)).to_numpy()
+        kept = bars[inside]
+    if kept.empty:
+        raise InputError("there are no bars inside the sessions", "bars", "at least one bar")
+    opens, closes = kept["ts_open_ns"].to_numpy(), kept["ts_close_ns"].to_numpy()
+    if (closes <= opens).any() or (opens[1:] < closes[:-1]).any():
+        raise InputError("bars overlap or are out of order", "bars", "bars in time order, one at a time")
+    prices = kept[["open", "high", "low", "close"]].to_numpy(dtype=np.float64)
+    if not np.isfinite(prices).all() or (prices <= 0).any():
+        raise InputError("a price is zero, negative or missing", "bars", "positive prices")
+    if (prices.max(axis=1) > prices[:, 1]).any() or (prices.min(axis=1) < prices[:, 2]).any():
+        raise InputError(
+            "a bar's high or low does not hold its open and close", "bars", "low <= open, close <= high"
+        )
+    return kept
+
+
+def _runs(bars: pd.DataFrame, sessions: tuple[tuple[int, int], ...]) -> list[tuple[int, pd.DataFrame]]:
+    """Return (start, bars) of each unbroken run, cut at gaps, session edges and UTC midnights."""
+    opens, closes = bars["ts_open_ns"].to_numpy(), bars["ts_close_ns"].to_numpy()
+    cut = (opens[1:] != closes[:-1]) | (opens[1:] // DAY_NS != opens[:-1] // DAY_NS)
+    edges = np.array(sorted({start for start, _ in sessions}), dtype=np.int64)
+    cut |= np.isin(opens[1:], edges)
+    starts = np.r_[0, np.flatnonzero(cut) + 1]
+    ends = np.r_[starts[1:], len(bars)]
+    return [(int(opens[a]), bars.iloc[a:b]) for a, b in zip(starts, ends, strict=True)]
+
+
+def _day_volume(config: SimulatorConfig, parts: list[tuple[int, pd.DataFrame]]) -> tuple[list[float], bool]:
+    """Return the notional of each run of a day, and whether the bars gave it."""
+    if config.use_bar_volume and all("volume" in p.columns for _, p in parts):
+        given = [float((p["volume"].fillna(0.0) * p["close"]).sum()) for _, p in parts]
+        if sum(given) > 0:
+            return given, True
+    spans = [float(p["ts_close_ns"].iloc[-1] - start) for start, p in parts]
+    return [config.daily_volume * s / sum(spans) for s in spans], False
+
+
+def _simulate_day(
+    parts: list[tuple[int, pd.DataFrame]],
+    volumes: list[float],
+    market: Market,
+    config: SimulatorConfig,
+    seed: int,
+) -> Iterator[Run]:
+    step_ns = round(config.depth_interval_s * SECOND_NS)
+    for (start, part), volume in zip(parts, volumes, strict=True):
+        steps = ((part["ts_close_ns"] - part["ts_open_ns"]) // step_ns).to_numpy(dtype=np.int64)
+        require_room(steps)
+        ticks = {
+            c: part[c].to_numpy(dtype=np.float64) / market.tick for c in ("open", "high", "low", "close")
+        }
+        yield simulate_run(
+            RunBars(steps=steps, **ticks),
+            start_ns=start,
+            volume=volume,
+            market=market,
+            config=config,
+            seed=(seed, start // SECOND_NS),
+        )
+
+
+def _write_day(
+    writer: CatalogWriter, precision: Precision, config: SimulatorConfig, day: int, runs: list[Run]
+) -> dict[str, int]:
+    def join(columns: list[Any]) -> Any:
+        return np.concatenate(columns)
+
+    ts = join([r.ts for r in runs])
+    book = {
+        "bid_ticks": join([r.book.ticks[BID] for r in runs]),
+        "ask_ticks": join([r.book.ticks[ASK] for r in runs]),
+        "bid_lots": join([r.book.lots[BID] for r in runs]),
+        "ask_lots": join([r.book.lots[ASK] for r in runs]),
+    }
+    trade_ts = join([r.ts[r.prints.step] + r.prints.offset_ms * MS_NS for r in runs])
+    oracle_ts = join([r.ts[r.oracle_step] for r in runs])
+    tables = {
+        OrderBookDepth10: depth_table(precision, ts=ts, **book),
+        QuoteTick: _quotes(precision, Quotes.join([r.quotes for r in runs])),
+        TradeTick: trade_table(
+            precision,
+            ts=trade_ts,
+            ticks=join([r.prints.ticks for r in runs]),
+            lots=join([r.prints.lots for r in runs]),
+            aggressor=join([r.prints.side for r in runs]),
+            trade_ids=day * _IDS_A_DAY + np.arange(len(trade_ts), dtype=np.int64),
+        ),
+        IndexPriceUpdate: price_table(
+            IndexPriceUpdate, precision, ts=oracle_ts, ticks=join([r.oracle_ticks for r in runs])
+        ),
+        MarkPriceUpdate: price_table(
+            MarkPriceUpdate, precision, ts=oracle_ts, ticks=join([r.mark_ticks for r in runs])
+        ),
+    }
+    rows: dict[str, int] = {}
+    for data_cls, table in tables.items():
+        writer.write(data_cls, precision, table)
+        rows[data_cls.__name__] = table.num_rows
+    return rows | _write_twin(writer, config, runs, ts)
+
+
+def _quotes(precision: Precision, quotes: Quotes) -> Any:
+    return quote_table(
+        precision,
+        ts=quotes.ts,
+        bid_ticks=quotes.bid_ticks,
+        bid_lots=quotes.bid_lots,
+        ask_ticks=quotes.ask_ticks,
+        ask_lots=quotes.ask_lots,
+    )
+
+
+def _write_twin(writer: CatalogWriter, config: SimulatorConfig, runs: list[Run], ts: Ints) -> dict[str, int]:
+    if config.twin is None:
+        return {}
+    twins = [r.twin for r in runs if r.twin is not None]
+    precision = Precision(config.twin.instrument_id, config.twin.price_decimals, config.twin.size_decimals)
+    quotes = _quotes(precision, Quotes.join([t.quotes for t in twins]))
+    writer.write(QuoteTick, precision, quotes)
+    rows = {"twin.QuoteTick": int(quotes.num_rows)}
+    if config.twin.depth:
+        sides: Any = {
+            f"{side}_{unit}": np.concatenate([getattr(t.book, unit)[i] for t in twins])
+            for i, side in ((BID, "bid"), (ASK, "ask"))
+            for unit in ("ticks", "lots")
+        }
+        writer.write(OrderBookDepth10, precision, depth_table(precision, ts=ts, **sides))
+        rows["twin.OrderBookDepth10"] = len(ts)
+    return rows
+
+
+def _write_funding(
+    writer: CatalogWriter,
+    precision: Precision,
+    config: SimulatorConfig,
+    hours: Ints,
+    history: tuple[Ints, Floats] | None,
+) -> tuple[int, int]:
+    rates, missing = funding_rates(hours, default=config.funding_rate_hourly, history=history)
+    for day in np.unique(hours // DAY_NS):
+        rows = np.flatnonzero(hours // DAY_NS == day)
+        table = funding_table(precision, ts=hours[rows], rates=[rates[i] for i in rows])
+        writer.write(FundingRateUpdate, precision, table)
+    return len(hours), missing
+
+
+def _defaults(
+    config: SimulatorConfig, *, no_volume: int, days: int, missing: int, hours: int
+) -> tuple[str, ...]:
+    said = [
+        "book and trades are simulated along the bars; nobody's real orders are in them",
+        f"takers' toxicity is {config.toxicity}",
+        "trade sizes have the shape of the recorded ETH and SOL trades, scaled to this book's best level",
+    ]
+    if no_volume:
+        said.append(
+            f"daily volume {config.daily_volume:,.0f} on {no_volume} of {days} days (source has none)"
+        )
+    if missing:
+        said.append(
+            f"funding rate {config.funding_rate_hourly:.9f} an hour for {missing} of {hours} hours (source has none)"
+        )
+    if config.twin is not None:
+        said.append(
+            f"the twin {config.twin.instrument_id} is simulated and leads by {config.twin.lag_ms:g} ms"
+        )
+    return tuple(said)

@@ -1,0 +1,1 @@
+"""Where bars and funding rates come from: the exchange, Yahoo, files, recordings, the offline generator."""

@@ -1,0 +1,469 @@
+"""Bars from CSV and Parquet files, refused with one clear sentence when they cannot be used."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from typing import Final
+from typing import Literal
+from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfoNotFoundError
+
+import fsspec
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from amm500_catalog.errors import InputError
+from amm500_catalog.errors import SourceUnavailableError
+from amm500_catalog.hours import DAY_NS
+from amm500_catalog.hours import cash_sessions
+from amm500_catalog.sources.base import INTERVAL_SECONDS
+from amm500_catalog.sources.base import NS
+from amm500_catalog.sources.base import PRICE_COLUMNS
+from amm500_catalog.sources.base import SESSION_GAP_INTERVALS
+from amm500_catalog.sources.base import BarFrame
+from amm500_catalog.sources.base import BarRequest
+from amm500_catalog.sources.base import session_spans
+from amm500_catalog.validate import DuplicatePolicy
+from amm500_catalog.validate import check_order
+from amm500_catalog.validate import check_prices
+from amm500_catalog.validate import check_spacing
+from amm500_catalog.validate import check_times
+from amm500_catalog.validate import check_volume
+from amm500_catalog.validate import drop_duplicates
+from amm500_catalog.validate import row_text
+from amm500_catalog.validate import utc_text
+
+
+TimeUnit = Literal["auto", "s", "ms", "us", "ns"]
+
+# names that a column of times goes by, best first, and what a stamp under that name says
+OPEN_TIME_NAMES: Final = (
+    "ts_open_utc", "ts_open_ns", "ts_open_ms", "ts_open", "open_time", "opentime", "date", "datetime", "time",
+    "timestamp", "time_utc", "t", "ts",
+)  # fmt: skip
+CLOSE_TIME_NAMES: Final = (
+    "ts_close_utc",
+    "ts_close_ns",
+    "ts_close_ms",
+    "ts_close",
+    "close_time",
+    "closetime",
+)
+SHORT_NAMES: Final = {"open": "o", "high": "h", "low": "l", "close": "c", "volume": "v"}
+
+# the smallest epoch number of 1990 in each unit, largest unit first
+UNIT_FLOORS: Final = (("ns", 631_152_000 * 10**9), ("us", 631_152_000 * 10**6), ("ms", 631_152_000 * 10**3))
+UNIT_NS: Final = {"s": NS, "ms": 10**6, "us": 10**3, "ns": 1}
+
+# a hole shorter than this inside a trading day is missing bars, not a closed market
+SHORTEST_CLOSE_S: Final = 3_600
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnMap:
+    """
+    Which column holds what; None is found by its usual name.
+
+    Parameters
+    ----------
+    time : str, optional
+        The column of times.
+    time_is : {'open', 'close'}, optional
+        Whether a time is the bar's open or its close; open unless the column's name says close.
+    unit : {'auto', 's', 'ms', 'us', 'ns'}, default 'auto'
+        The unit of epoch numbers; by their size when auto.
+    timezone : str, optional
+        The IANA name of the zone of times that carry none, for example ``America/New_York``. Epoch numbers are UTC.
+    open, high, low, close, volume : str, optional
+        The columns of prices and of volume.
+
+    """
+
+    time: str | None = None
+    time_is: Literal["open", "close"] | None = None
+    unit: TimeUnit = "auto"
+    timezone: str | None = None
+    open: str | None = None
+    high: str | None = None
+    low: str | None = None
+    close: str | None = None
+    volume: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FileSource:
+    """
+    A bar file as a source.
+
+    Parameters
+    ----------
+    path : str
+        A CSV or Parquet file; any fsspec URL.
+    columns : ColumnMap, optional
+        Which column holds what.
+    duplicates : {'refuse', 'drop'}, default 'refuse'
+        What to do with exact copies of a row.
+    calendar : str, optional
+        The exchange_calendars name whose cash hours hold every bar, for example ``XNYS``; finds a wrong timezone.
+
+    """
+
+    path: str
+    columns: ColumnMap = ColumnMap()
+    duplicates: DuplicatePolicy = "refuse"
+    calendar: str | None = None
+
+    @property
+    def name(self) -> str:
+        """The name written into reports."""
+        return "file"
+
+    def fetch(self, request: BarRequest) -> BarFrame:
+        """
+        Return the file's bars whose open lies in the request's span.
+
+        Raises
+        ------
+        InputError
+            If the file cannot be used.
+        SourceUnavailableError
+            If it has no bar in the span, or bars of another interval.
+
+        """
+        frame = read_bars(self.path, columns=self.columns, duplicates=self.duplicates, calendar=self.calendar)
+        if frame.interval_s != request.interval_s:
+            raise SourceUnavailableError(
+                f"{self.path} holds bars of {frame.interval_s} s, {request.interval_s} s were asked"
+            )
+        opens = frame.bars["ts_open_ns"]
+        bars = frame.bars[(opens >= request.start_ns) & (opens < request.end_ns)].reset_index(drop=True)
+        if bars.empty:
+            raise SourceUnavailableError(
+                f"{self.path} has no bar from {utc_text(request.start_ns)} to {utc_text(request.end_ns)}; "
+                f"it runs from {utc_text(frame.start_ns)} to {utc_text(frame.end_ns)}"
+            )
+        return BarFrame(
+            bars=bars,
+            interval_s=frame.interval_s,
+            source=frame.source,
+            symbol=frame.symbol,
+            sessions=session_spans(bars, frame.interval_s, gap_intervals=gap_intervals(frame.interval_s)),
+            notes=frame.notes,
+        )
+
+
+def gap_intervals(interval_s: int) -> float:
+    """Return how many intervals between two opens make a closed market: at least an hour, so that a few lost bars do not."""
+    return max(SESSION_GAP_INTERVALS, SHORTEST_CLOSE_S / interval_s)
+
+
+def read_bars(
+    path: str,
+    *,
+    columns: ColumnMap | None = None,
+    interval_s: int | None = None,
+    duplicates: DuplicatePolicy = "refuse",
+    calendar: str | None = None,
+    symbol: str | None = None,
+    storage_options: dict[str, Any] | None = None,
+) -> BarFrame:
+    """
+    Return the bars of a CSV or Parquet file, with session gaps kept as gaps.
+
+    Parameters
+    ----------
+    path : str
+        The file; any fsspec URL.
+    columns : ColumnMap, optional
+        Which column holds what; the usual names are found by themselves.
+    interval_s : int, optional
+        Seconds of one bar; the commonest step when absent.
+    duplicates : {'refuse', 'drop'}, default 'refuse'
+        What to do with exact copies of a row; two different bars of one time are always refused.
+    calendar : str, optional
+        The exchange_calendars name whose cash hours must hold every bar.
+    symbol : str, optional
+        What the bars are of; the file's stem when absent.
+    storage_options : dict, optional
+        For the fsspec filesystem.
+
+    Raises
+    ------
+    InputError
+        One sentence: the file, the row, the value, and what is allowed.
+
+    """
+    columns = columns or ColumnMap()
+    name = _shown(path)
+    raw, header_lines = _read_table(path, name, storage_options or {})
+    time_name, is_close = _time_column(raw, columns, name)
+    stamps = _times_ns(raw[time_name], time_name, columns, name, header_lines)
+    check_times(stamps, path=name, header_lines=header_lines)
+    bars = pd.DataFrame({"ts_open_ns": stamps})
+    for column in PRICE_COLUMNS:
+        bars[column] = _numbers(raw, _column(raw, column, getattr(columns, column), name), name, header_lines)
+    check_prices(bars, path=name, header_lines=header_lines)
+    notes: list[str] = []
+    bars["volume"] = _volume(raw, columns, name, header_lines, notes)
+    check_order(stamps, path=name, header_lines=header_lines)
+    bars, dropped = drop_duplicates(bars, path=name, policy=duplicates, header_lines=header_lines)
+    if dropped:
+        notes.append(f"{dropped} exact copies of a row dropped")
+    rows = bars.index.to_numpy()
+    bars = bars.reset_index(drop=True)
+    step = interval_s or _interval(bars["ts_open_ns"].to_numpy(), name)
+    check_spacing(bars["ts_open_ns"].to_numpy(), step, path=name, header_lines=header_lines)
+    if is_close:
+        bars["ts_open_ns"] -= step * NS
+    bars.insert(1, "ts_close_ns", bars["ts_open_ns"] + step * NS)
+    if calendar is not None:
+        _check_calendar(bars, rows, calendar, name, header_lines)
+    sessions = session_spans(bars, step, gap_intervals=gap_intervals(step))
+    missing = sum((end - start) // (step * NS) for start, end in sessions) - len(bars)
+    if missing:
+        notes.append(f"{missing} bars missing inside sessions; left as gaps")
+    return BarFrame(
+        bars=bars,
+        interval_s=step,
+        source="file",
+        symbol=symbol or Path(path).stem,
+        sessions=sessions,
+        notes=tuple(notes),
+    )
+
+
+def _shown(path: str) -> str:
+    return path if len(path) <= 80 else f".../{Path(path).name}"
+
+
+def _read_table(path: str, name: str, options: dict[str, Any]) -> tuple[pd.DataFrame, int]:
+    suffixes = "".join(Path(path).suffixes[-2:]).lower()
+    is_parquet = suffixes.endswith((".parquet", ".pq"))
+    if not is_parquet and ".csv" not in suffixes:
+        raise InputError(
+            "the file's type is not known", name, "a name ending in .csv, .csv.gz, .parquet or .pq"
+        )
+    try:
+        fs, fs_path = fsspec.core.url_to_fs(path, **options)
+        if not fs.exists(fs_path):
+            raise InputError("the file does not exist", name, "a CSV or Parquet file of bars")
+        if fs.isdir(fs_path):
+            raise InputError("this is a folder", name, "one CSV or Parquet file of bars")
+        if fs.size(fs_path) == 0:
+            raise InputError("the file is empty", name, "a header and at least two bars")
+        with fs.open(fs_path, "rb", compression="infer") as stream:
+            table = pd.read_parquet(stream) if is_parquet else pd.read_csv(stream)
+    except (pd.errors.EmptyDataError, pd.errors.ParserError, pa.ArrowException, UnicodeDecodeError) as e:
+        raise InputError(
+            f"the file cannot be read ({_first_line(e)})", name, "a CSV or Parquet file of bars"
+        ) from e
+    if isinstance(table.index, pd.DatetimeIndex):
+        table = table.reset_index(names=table.index.name or "date")
+    if len(table) < 2:
+        raise InputError(f"the file has {len(table)} rows", name, "at least two bars")
+    return table.reset_index(drop=True), 0 if is_parquet else 1
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0].rstrip(".") if str(error).strip() else type(error).__name__
+
+
+def _listed(table: pd.DataFrame) -> str:
+    return "one of the file's columns: " + ", ".join(str(column) for column in table.columns)
+
+
+def _column(table: pd.DataFrame, role: str, asked: str | None, name: str) -> str:
+    if asked is not None:
+        if asked not in table.columns:
+            raise InputError(f"there is no column `{asked}` for `{role}`", name, _listed(table))
+        return asked
+    by_lower = {str(column).lower(): str(column) for column in table.columns}
+    for candidate in (role, SHORT_NAMES[role]):
+        if candidate in by_lower:
+            return by_lower[candidate]
+    raise InputError(f"no column is named `{role}`", name, f"a column map naming {_listed(table)}")
+
+
+def _time_column(table: pd.DataFrame, columns: ColumnMap, name: str) -> tuple[str, bool]:
+    if columns.time is not None:
+        if columns.time not in table.columns:
+            raise InputError(f"there is no column `{columns.time}` for `time`", name, _listed(table))
+        found, says_close = columns.time, columns.time.lower() in CLOSE_TIME_NAMES
+    else:
+        by_lower = {str(column).lower(): str(column) for column in table.columns}
+        names = [
+            by_lower[candidate]
+            for candidate in (*OPEN_TIME_NAMES, *CLOSE_TIME_NAMES)
+            if candidate in by_lower
+        ]
+        if not names:
+            raise InputError("no column of times was found", name, f"a column map naming {_listed(table)}")
+        found, says_close = names[0], names[0].lower() in CLOSE_TIME_NAMES
+    return found, columns.time_is == "close" if columns.time_is else says_close
+
+
+def _zone(timezone: str, name: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(timezone)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as e:
+        raise InputError(
+            f"`timezone` is {timezone!r}", name, "an IANA name, for example UTC or America/New_York"
+        ) from e
+
+
+def _times_ns(
+    values: pd.Series,
+    column: str,
+    columns: ColumnMap,
+    name: str,
+    header_lines: int,
+) -> np.ndarray:
+    zone = None if columns.timezone is None else _zone(columns.timezone, name)
+    missing = np.flatnonzero(values.isna().to_numpy())
+    if len(missing):
+        raise InputError(
+            f"`{column}` is missing",
+            row_text(name, int(missing[0]), header_lines=header_lines),
+            "a time in every row",
+        )
+    if pd.api.types.is_numeric_dtype(values):
+        return _epoch_ns(values, column, columns, name)
+    if not pd.api.types.is_datetime64_any_dtype(values):
+        values = _parsed(values, column, name, header_lines)
+    if values.dt.tz is not None:
+        aware = values
+    elif zone is None and column.lower().endswith("_utc"):
+        aware = values.dt.tz_localize("UTC")
+    elif zone is None:
+        raise InputError(
+            f"`{column}` has no timezone ({values.iloc[0]})",
+            row_text(name, 0, header_lines=header_lines),
+            "times with an offset, or `timezone` set to an IANA name such as America/New_York",
+        )
+    else:
+        aware = _localized(values, zone, name)
+    stamps: np.ndarray = aware.dt.tz_convert("UTC").dt.as_unit("ns").astype("int64").to_numpy()
+    return stamps
+
+
+def _epoch_ns(values: pd.Series, column: str, columns: ColumnMap, name: str) -> np.ndarray:
+    if columns.timezone is not None and columns.timezone.upper() not in {"UTC", "ETC/UTC", "GMT"}:
+        raise InputError(
+            f"`timezone` is {columns.timezone!r} but `{column}` holds epoch numbers",
+            name,
+            "UTC, or leave it out",
+        )
+    unit: str = columns.unit
+    if unit == "auto":
+        largest = float(values.abs().max())
+        unit = next((unit for unit, floor in UNIT_FLOORS if largest >= floor), "s")
+    if pd.api.types.is_integer_dtype(values):
+        return values.to_numpy(dtype=np.int64) * np.int64(UNIT_NS[unit])
+    # whole seconds and the rest apart: a float64 of ns cannot hold a ns of this century
+    numbers = values.to_numpy(dtype=np.float64) / (NS / UNIT_NS[unit])
+    whole = np.floor(numbers)
+    return whole.astype(np.int64) * NS + np.rint((numbers - whole) * 1e6).astype(np.int64) * 1_000
+
+
+def _parsed(values: pd.Series, column: str, name: str, header_lines: int) -> pd.Series:
+    texts = values.astype(str)
+    offset = texts.str.contains(r"(?:Z|[+-]\d{2}:?\d{2})$", regex=True)
+    if offset.any() and not offset.all():
+        row = int(np.flatnonzero(~offset.to_numpy())[0])
+        raise InputError(
+            f"`{column}` {texts.iloc[row]!r} has no timezone while other rows have one",
+            row_text(name, row, header_lines=header_lines),
+            "an offset in every row or in none",
+        )
+    parsed: pd.Series = pd.to_datetime(texts, errors="coerce", utc=bool(offset.all()), format="ISO8601")
+    bad = np.flatnonzero(parsed.isna().to_numpy())
+    if len(bad):
+        row = int(bad[0])
+        raise InputError(
+            f"`{column}` {texts.iloc[row]!r} is not a time",
+            row_text(name, row, header_lines=header_lines),
+            "ISO 8601, for example 2025-12-16T14:30:00Z, or an epoch number",
+        )
+    return parsed
+
+
+def _localized(values: pd.Series, zone: ZoneInfo, name: str) -> pd.Series:
+    try:
+        localized: pd.Series = values.dt.tz_localize(zone, ambiguous="infer", nonexistent="raise")
+    except ValueError as e:
+        raise InputError(
+            f"a time does not exist or is ambiguous in {zone.key} ({_first_line(e)})",
+            name,
+            "times with an offset where clocks change",
+        ) from e
+    return localized
+
+
+def _numbers(table: pd.DataFrame, column: str, name: str, header_lines: int) -> pd.Series:
+    values = pd.to_numeric(table[column], errors="coerce")
+    bad = np.flatnonzero((values.isna() & table[column].notna()).to_numpy())
+    if len(bad):
+        row = int(bad[0])
+        raise InputError(
+            f"`{column}` is {table[column].iloc[row]!r}",
+            row_text(name, row, header_lines=header_lines),
+            "a number",
+        )
+    return values.astype("float64")
+
+
+def _volume(
+    table: pd.DataFrame, columns: ColumnMap, name: str, header_lines: int, notes: list[str]
+) -> pd.Series:
+    absent = pd.Series(np.nan, index=table.index)
+    if columns.volume is not None:
+        column = _column(table, "volume", columns.volume, name)
+    else:
+        by_lower = {str(column).lower(): str(column) for column in table.columns}
+        found = by_lower.get("volume", by_lower.get("v"))
+        if found is None:
+            notes.append("the source has no volume")
+            return absent
+        column = found
+    values = _numbers(table, column, name, header_lines)
+    if not (values.notna() & (values != 0.0)).any():
+        notes.append("the source has no volume (the column is zero or empty throughout)")
+        return absent
+    check_volume(values.to_numpy(), path=name, header_lines=header_lines)
+    return values
+
+
+def _interval(opens_ns: np.ndarray, name: str) -> int:
+    steps, counts = np.unique(np.diff(opens_ns), return_counts=True)
+    commonest = int(steps[np.argmax(counts)])
+    seconds, rest = divmod(commonest, NS)
+    if rest or seconds not in INTERVAL_SECONDS.values():
+        raise InputError(
+            f"the commonest step between bars is {commonest / NS:g} s",
+            name,
+            "bars of " + ", ".join(INTERVAL_SECONDS),
+        )
+    return seconds
+
+
+def _check_calendar(
+    bars: pd.DataFrame, rows: np.ndarray, calendar: str, name: str, header_lines: int
+) -> None:
+    opens = bars["ts_open_ns"].to_numpy()
+    spans = np.array(
+        cash_sessions(calendar, int(opens[0]) - DAY_NS, int(opens[-1]) + DAY_NS), dtype=np.int64
+    ).reshape(-1, 2)
+    starts, ends = spans[:, 0], spans[:, 1]
+    at = np.searchsorted(starts, opens, side="right") - 1
+    closes = bars["ts_close_ns"].to_numpy()
+    if not len(spans):
+        at = np.full(len(opens), -1)
+    outside = np.flatnonzero([i < 0 or closed > ends[i] for i, closed in zip(at, closes, strict=True)])
+    if len(outside):
+        row = int(outside[0])
+        raise InputError(
+            f"the bar opens at {utc_text(int(opens[row]))}, outside the cash hours of {calendar}",
+            row_text(name, int(rows[row]), header_lines=header_lines),
+            "bars inside the exchange's sessions; a wrong `timezone` shifts them out",
+        )

@@ -1,0 +1,545 @@
+"""
+Recorded books and trades into the catalogue: the Parquet recordings, raw websocket lines, the public archives' lines.
+
+Every message is stamped with the exchange's time, as ``ts_event`` and as ``ts_init``; a run adds its own feed latency. How late the
+recorder really received them is reported (``feed_lag_ms``).
+"""
+
+import hashlib
+from collections.abc import Callable
+from collections.abc import Sequence
+from dataclasses import dataclass
+from dataclasses import field
+from decimal import Decimal
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from nautilus_trader.model.data import BookOrder
+from nautilus_trader.model.data import OrderBookDelta
+from nautilus_trader.model.data import QuoteTick
+from nautilus_trader.model.data import TradeTick
+from nautilus_trader.model.enums import AggressorSide
+from nautilus_trader.model.enums import BookAction
+from nautilus_trader.model.enums import OrderSide
+from nautilus_trader.model.enums import RecordFlag
+from nautilus_trader.model.identifiers import TradeId
+from nautilus_trader.model.instruments import Instrument
+from nautilus_trader.model.objects import Price
+from nautilus_trader.model.objects import Quantity
+
+from amm500_catalog.errors import InputError
+from amm500_catalog.sources.base import NS
+from amm500_catalog.spec import MarketSpec
+from amm500_catalog.store import CatalogStore
+from amm500_catalog.store import ImportResult
+from amm500_catalog.tables import StreamTable
+from amm500_catalog.tables import stream_table
+from amm500_catalog.validate import check_book_sides
+from amm500_catalog.validate import check_order
+from amm500_catalog.validate import row_text
+from amm500_catalog.validate import utc_text
+from hyperliquid_hip3.instruments import make_instrument
+
+
+IMPORTER_VERSION: Final = 1
+NS_PER_MS: Final = 1_000_000
+LEVELS: Final = 20
+F_SNAPSHOT: Final = int(RecordFlag.F_SNAPSHOT)
+F_SNAPSHOT_LAST: Final = int(RecordFlag.F_SNAPSHOT) | int(RecordFlag.F_LAST)
+
+# szDecimals and first-tier leverage that the venue's `meta` declared for coins of the validator dex
+MAIN_DEX: Final = {"BTC": (5, 40), "ETH": (4, 25), "SOL": (2, 20)}
+# for a coin without known facts: a leverage every coin of the venue has
+LOWEST_MAX_LEVERAGE: Final = 3
+MAX_SIZE_DECIMALS: Final = 6
+
+
+@dataclass(slots=True)
+class Recording:
+    """
+    One coin's recording, ready to be stored.
+
+    ``dropped`` counts what was left out, by reason; ``facts`` holds figures worth reporting.
+    """
+
+    coin: str
+    instrument: Instrument
+    deltas: list[OrderBookDelta] = field(default_factory=list)
+    quotes: list[QuoteTick] = field(default_factory=list)
+    trades: list[TradeTick] = field(default_factory=list)
+    dropped: dict[str, int] = field(default_factory=dict)
+    facts: dict[str, float] = field(default_factory=dict)
+
+    def streams(self) -> list[StreamTable]:
+        """Return the tables of the streams that have rows."""
+        identifier = self.instrument.id.value
+        return [stream_table(items, identifier) for items in (self.deltas, self.quotes, self.trades) if items]
+
+    @property
+    def span(self) -> tuple[int, int]:
+        """[first, last + 1 ns) over all streams."""
+        lists = [items for items in (self.deltas, self.quotes, self.trades) if items]
+        return min(items[0].ts_init for items in lists), max(items[-1].ts_init for items in lists) + 1
+
+    def drop(self, reason: str, count: int) -> None:
+        """Count rows left out."""
+        if count:
+            self.dropped[reason] = self.dropped.get(reason, 0) + int(count)
+
+
+def import_recording(
+    store: CatalogStore,
+    folder: str,
+    coin: str,
+    *,
+    spec: MarketSpec | None = None,
+    kinds: Sequence[str] = ("hl-book", "hl-trades"),
+) -> tuple[str, ImportResult]:
+    """
+    Import a folder of Parquet recordings of one coin; the same files again change nothing and are not read twice.
+
+    Parameters
+    ----------
+    store : CatalogStore
+        Where to.
+    folder : str
+        The folder with ``COIN_orderbooks``, ``COIN_prices`` and ``COIN_trades`` (``.parquet``).
+    coin : str
+        The coin, for example ``BTC``.
+    spec : MarketSpec, optional
+        The market's facts; the validator dex's own when absent.
+    kinds : Sequence of str, default ('hl-book', 'hl-trades')
+        ``hl-book`` (books and best bid and offer) and ``hl-trades``.
+
+    Returns
+    -------
+    tuple of str and ImportResult
+        The import's name, to open it with, and what changed.
+
+    Raises
+    ------
+    InputError
+        If a file is absent or its rows cannot be used.
+
+    """
+    unknown = [kind for kind in kinds if kind not in FILE_KINDS]
+    if unknown or not kinds:
+        raise InputError(f"`kinds` has {unknown or 'nothing'}", folder, ", ".join(FILE_KINDS))
+    paths = [Path(folder) / f"{coin}_{name}.parquet" for kind in kinds for name in FILE_KINDS[kind]]
+    if not Path(folder).is_dir():
+        raise InputError(
+            "the folder does not exist", folder, "a folder of recordings, COIN_orderbooks.parquet and so on"
+        )
+    for path in paths:
+        _require_file(path)
+    return _import(store, paths, "hl-l2", lambda: read_recording(folder, coin, spec=spec, kinds=kinds), coin)
+
+
+def import_raw_lines(
+    store: CatalogStore, path: str, coin: str, *, spec: MarketSpec | None = None
+) -> tuple[str, ImportResult]:
+    """
+    Import a file of raw websocket or archive lines of one coin (``hl-raw``); see :func:`amm500_catalog.sources.rawlines.read_lines`.
+
+    Raises
+    ------
+    InputError
+        If the file is absent or a line cannot be read.
+
+    """
+    from amm500_catalog.sources.rawlines import read_lines  # noqa: PLC0415 -- that module builds on this one
+
+    _require_file(Path(path))
+    return _import(store, [Path(path)], "hl-raw", lambda: read_lines(path, coin, spec=spec), coin)
+
+
+def _import(
+    store: CatalogStore, paths: Sequence[Path], kind: str, read: Callable[[], Recording], coin: str
+) -> tuple[str, ImportResult]:
+    digest = _digest(paths, coin)
+    for name, manifest in store.manifests().items():
+        if manifest.get("source_sha256") == digest and manifest.get("importer_version") == IMPORTER_VERSION:
+            rows = {folder: int(stream["rows"]) for folder, stream in manifest["streams"].items()}
+            return name, ImportResult(name, changed=False, rows=rows)
+    recording = read()
+    start, end = recording.span
+    stamp = pd.Timestamp(start, unit="ns").strftime("%Y%m%dT%H%M%S")
+    name = f"{kind}-{coin.replace(':', '.')}-{stamp}"
+    streams = recording.streams()
+    manifest = {
+        "kind": kind,
+        "source": "hl-book",
+        "simulated": False,
+        "bars_simulated": False,
+        "instrument_id": recording.instrument.id.value,
+        "coin": coin,
+        "files": [path.name for path in paths],
+        "source_sha256": digest,
+        "importer_version": IMPORTER_VERSION,
+        "start_ns": start,
+        "end_ns": end,
+        "sessions": [[start, end]],
+        "stream_names": [stream.data_cls.__name__ for stream in streams],
+        "description": f"recorded book and trades of {coin}, {utc_text(start)} to {utc_text(end)}",
+        "defaults": [],
+        "dropped": recording.dropped,
+        "params": recording.facts,
+    }
+    return name, store.commit(name, streams, manifest, instruments=[recording.instrument])
+
+
+def read_recording(
+    folder: str,
+    coin: str,
+    *,
+    spec: MarketSpec | None = None,
+    kinds: Sequence[str] = ("hl-book", "hl-trades"),
+) -> Recording:
+    """
+    Return one coin of a folder of Parquet recordings.
+
+    Raises
+    ------
+    InputError
+        If a file is absent or its rows cannot be used: what, file, row, and what is allowed.
+
+    """
+    tables = {
+        name: _read(Path(folder) / f"{coin}_{name}.parquet") for kind in kinds for name in FILE_KINDS[kind]
+    }
+    sizes = [
+        tables[name][column].to_numpy()
+        for name in tables
+        for column in tables[name].columns
+        if column == "size" or column.startswith(("bid_size", "ask_size"))
+    ]
+    prices = [
+        tables[name][column].to_numpy()
+        for name in tables
+        for column in tables[name].columns
+        if column == "price" or column.startswith(("bid_price", "ask_price"))
+    ]
+    start_ms = min(
+        int(table["exchange_timestamp"].iloc[0])
+        for name, table in tables.items()
+        if name != "trades" or len(tables) == 1
+    )
+    spec = spec or market_of(coin, np.concatenate(sizes))
+    instrument = instrument_of(spec, np.concatenate(prices), ts_ns=start_ms * NS_PER_MS)
+    recording = Recording(coin, instrument)
+    if "orderbooks" in tables:
+        _add_books(recording, tables["orderbooks"], f"{coin}_orderbooks.parquet")
+    if "prices" in tables:
+        _add_quotes(recording, tables["prices"], f"{coin}_prices.parquet")
+    if "trades" in tables:
+        since_ms = start_ms if "orderbooks" in tables else None
+        _add_trades(recording, tables["trades"], f"{coin}_trades.parquet", since_ms)
+    return recording
+
+
+FILE_KINDS: Final = {"hl-book": ("orderbooks", "prices"), "hl-trades": ("trades",)}
+
+
+def market_of(coin: str, sizes: np.ndarray) -> MarketSpec:
+    """
+    Return the facts of a coin of the validator dex; the size decimals of an unknown one are those its sizes show.
+
+    Parameters
+    ----------
+    coin : str
+        The coin.
+    sizes : numpy.ndarray
+        Sizes of its book and trades.
+
+    """
+    shown = next(
+        (
+            digits
+            for digits in range(MAX_SIZE_DECIMALS)
+            if np.allclose(sizes, np.round(sizes, digits), rtol=0, atol=1e-9, equal_nan=True)
+        ),
+        MAX_SIZE_DECIMALS,
+    )
+    decimals, leverage = MAIN_DEX.get(coin, (shown, LOWEST_MAX_LEVERAGE))
+    return MarketSpec(
+        coin=coin,
+        collateral="USDC",
+        sz_decimals=decimals,
+        max_leverage=leverage,
+        growth_mode=False,
+        deployer_fee_scale=0.0,
+    )
+
+
+def instrument_of(spec: MarketSpec, prices: np.ndarray, *, ts_ns: int) -> Instrument:
+    """
+    Return the instrument whose tick is the venue's at the recording's lowest price.
+
+    Raises
+    ------
+    InputError
+        If no price is positive.
+
+    """
+    positive = prices[np.isfinite(prices) & (prices > 0)]
+    if not len(positive):
+        raise InputError("there is no price above zero", spec.coin, "recorded prices")
+    return make_instrument(spec, Decimal(repr(float(positive.min()))), ts_ns)
+
+
+def snapshot_deltas(
+    instrument: Instrument,
+    bids: Sequence[tuple[float | Decimal, float | Decimal]],
+    asks: Sequence[tuple[float | Decimal, float | Decimal]],
+    *,
+    sequence: int,
+    ts_ns: int,
+) -> list[OrderBookDelta]:
+    """
+    Return a whole book as one batch: CLEAR, then every level, F_SNAPSHOT on all and F_LAST on the last alone.
+
+    Parameters
+    ----------
+    instrument : Instrument
+        Gives id and precisions.
+    bids, asks : Sequence of (price, size)
+        Best first.
+    sequence : int
+        The batch's number.
+    ts_ns : int
+        The exchange's time, ns UTC.
+
+    """
+    identifier, price_digits, size_digits = (
+        instrument.id,
+        instrument.price_precision,
+        instrument.size_precision,
+    )
+    batch = [OrderBookDelta(identifier, BookAction.CLEAR, None, F_SNAPSHOT, sequence, ts_ns, ts_ns)]
+    last = len(bids) + len(asks)
+    if last == 0:
+        return [OrderBookDelta(identifier, BookAction.CLEAR, None, F_SNAPSHOT_LAST, sequence, ts_ns, ts_ns)]
+    number = 0
+    for side, levels in ((OrderSide.BUY, bids), (OrderSide.SELL, asks)):
+        for price, size in levels:
+            number += 1
+            batch.append(
+                OrderBookDelta(
+                    identifier,
+                    BookAction.ADD,
+                    BookOrder(side, Price(price, price_digits), Quantity(size, size_digits), 0),
+                    F_SNAPSHOT_LAST if number == last else F_SNAPSHOT,
+                    sequence,
+                    ts_ns,
+                    ts_ns,
+                ),
+            )
+    return batch
+
+
+def _require_file(path: Path) -> None:
+    if not path.is_file():
+        raise InputError("the file does not exist", str(path), "a recording")
+    if path.stat().st_size == 0:
+        raise InputError("the file is empty", str(path), "a recording with at least one row")
+
+
+def _digest(paths: Sequence[Path], coin: str) -> str:
+    digest = hashlib.sha256(coin.encode())
+    for path in paths:
+        digest.update(path.name.encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def _read(path: Path) -> pd.DataFrame:
+    _require_file(path)
+    try:
+        table = pd.read_parquet(path)
+    except (pa.ArrowException, OSError) as e:
+        raise InputError("the file cannot be read", str(path), "a complete Parquet file") from e
+    needed = REQUIRED_COLUMNS[path.stem.rpartition("_")[2]]
+    missing = [name for name in needed if name not in table.columns]
+    if missing:
+        raise InputError(f"there is no column `{missing[0]}`", path.name, ", ".join(needed[:8]))
+    if table.empty:
+        raise InputError("the file has no rows", path.name, "at least one row")
+    return table.reset_index(drop=True)
+
+
+REQUIRED_COLUMNS: Final = {
+    "orderbooks": (
+        "timestamp",
+        "exchange_timestamp",
+        *(
+            f"{side}_{what}_{i}"
+            for i in range(LEVELS)
+            for side in ("bid", "ask")
+            for what in ("price", "size")
+        ),
+    ),
+    "prices": ("timestamp", "price", "size", "side", "exchange_timestamp"),
+    "trades": ("timestamp", "price", "size", "side", "trade_id", "exchange_timestamp"),
+}
+
+
+def _add_books(recording: Recording, table: pd.DataFrame, path: str) -> None:
+    times = table["exchange_timestamp"].to_numpy(dtype=np.int64) * NS_PER_MS
+    check_order(times, path=path)
+    prices = {side: table[[f"{side}_price_{i}" for i in range(LEVELS)]].to_numpy() for side in ("bid", "ask")}
+    sizes = {side: table[[f"{side}_size_{i}" for i in range(LEVELS)]].to_numpy() for side in ("bid", "ask")}
+    for side in ("bid", "ask"):
+        wrong = np.argwhere(~np.isnan(prices[side]) & ~((prices[side] > 0) & (sizes[side] > 0)))
+        if len(wrong):
+            row, level = (int(value) for value in wrong[0])
+            raise InputError(
+                f"{side} level {level} has price {prices[side][row, level]:g} and size {sizes[side][row, level]:g}",
+                row_text(path, row),
+                "a price and a size above zero",
+            )
+    check_book_sides(prices["bid"], prices["ask"], path=path)
+    same = np.diff(times) == 0
+    for levels in (*prices.values(), *sizes.values()):
+        same &= ((levels[1:] == levels[:-1]) | (np.isnan(levels[1:]) & np.isnan(levels[:-1]))).all(axis=1)
+    repeated = np.concatenate(([False], same))
+    recording.drop("exact copies of a book snapshot", int(repeated.sum()))
+    for row in np.flatnonzero(~repeated).tolist():
+        bids, asks = (
+            [
+                (price, size)
+                for price, size in zip(prices[side][row].tolist(), sizes[side][row].tolist(), strict=True)
+                if price == price
+            ]
+            for side in ("bid", "ask")
+        )
+        recording.deltas.extend(
+            snapshot_deltas(recording.instrument, bids, asks, sequence=row + 1, ts_ns=int(times[row]))
+        )
+    kept = times[~repeated]
+    lag = table["timestamp"].to_numpy() * 1e3 - table["exchange_timestamp"].to_numpy()
+    recording.facts["book_snapshots"] = float(len(kept))
+    recording.facts["largest_book_gap_s"] = float(np.diff(kept).max() / NS) if len(kept) > 1 else 0.0
+    recording.facts["feed_lag_ms_p50"] = round(float(np.median(lag)), 3)
+
+
+def _add_quotes(recording: Recording, table: pd.DataFrame, path: str) -> None:
+    times = table["exchange_timestamp"].to_numpy(dtype=np.int64)
+    check_order(times * NS_PER_MS, path=path)
+    _check_ticks(table, path, {"bid", "ask"})
+    # the last row of each side at each time, carried forward: one quote a message
+    wide: dict[str, pd.Series] = {}
+    for side in ("bid", "ask"):
+        rows = (
+            table[table["side"] == side]
+            .drop_duplicates("exchange_timestamp", keep="last")
+            .set_index("exchange_timestamp")
+        )
+        for what in ("price", "size"):
+            wide[f"{side}_{what}"] = rows[what]
+    quotes = pd.DataFrame(wide).sort_index().ffill()
+    unknown = quotes.isna().any(axis=1)
+    recording.drop("quotes before both sides were known", int(unknown.sum()))
+    quotes = quotes[~unknown]
+    crossed = np.flatnonzero((quotes["bid_price"] >= quotes["ask_price"]).to_numpy())
+    if len(crossed):
+        at = int(quotes.index[crossed[0]])
+        row = int(np.flatnonzero(times == at)[-1])
+        quote = quotes.iloc[crossed[0]]
+        raise InputError(
+            f"the quote is crossed: bid {quote['bid_price']:g}, ask {quote['ask_price']:g}",
+            row_text(path, row),
+            "a bid below the ask",
+        )
+    identifier = recording.instrument.id
+    digits, size_digits = recording.instrument.price_precision, recording.instrument.size_precision
+    recording.quotes.extend(
+        QuoteTick(
+            identifier,
+            Price(bid, digits),
+            Price(ask, digits),
+            Quantity(bid_size, size_digits),
+            Quantity(ask_size, size_digits),
+            ts * NS_PER_MS,
+            ts * NS_PER_MS,
+        )
+        for ts, bid, bid_size, ask, ask_size in zip(
+            quotes.index.tolist(),
+            quotes["bid_price"].tolist(),
+            quotes["bid_size"].tolist(),
+            quotes["ask_price"].tolist(),
+            quotes["ask_size"].tolist(),
+            strict=True,
+        )
+    )
+
+
+def _add_trades(recording: Recording, table: pd.DataFrame, path: str, since_ms: int | None) -> None:
+    _check_ticks(table, path, {"buy", "sell"})
+    first_row = table.drop_duplicates("trade_id", keep="first").set_index("trade_id")
+    repeated = table.duplicated("trade_id", keep="first").to_numpy()
+    if repeated.any():
+        again = table[repeated]
+        known = first_row.loc[again["trade_id"]]
+        differs = (
+            again[["price", "size", "exchange_timestamp"]].to_numpy()
+            != known[["price", "size", "exchange_timestamp"]].to_numpy()
+        ).any(axis=1)
+        if differs.any():
+            row = int(np.flatnonzero(repeated)[int(np.flatnonzero(differs)[0])])
+            raise InputError(
+                f"trade id {table['trade_id'].iloc[row]} came before with another price, size or time",
+                row_text(path, row),
+                "one trade an id",
+            )
+        recording.drop("trades sent again", int(repeated.sum()))
+    table = table[~repeated]
+    if since_ms is not None:
+        early = (table["exchange_timestamp"] < since_ms).to_numpy()
+        recording.drop("trades from before the recording", int(early.sum()))
+        table = table[~early]
+    steps_back = int((np.diff(table["exchange_timestamp"].to_numpy()) < 0).sum())
+    if steps_back:
+        recording.facts["trades_put_in_order"] = float(steps_back)
+    table = table.sort_values("exchange_timestamp", kind="stable")
+    identifier = recording.instrument.id
+    digits, size_digits = recording.instrument.price_precision, recording.instrument.size_precision
+    for ts, price, size, side, trade_id in zip(
+        table["exchange_timestamp"].tolist(),
+        table["price"].tolist(),
+        table["size"].tolist(),
+        table["side"].tolist(),
+        table["trade_id"].tolist(),
+        strict=True,
+    ):
+        aggressor = AggressorSide.BUYER if side == "buy" else AggressorSide.SELLER
+        recording.trades.append(
+            TradeTick(
+                identifier,
+                Price(price, digits),
+                Quantity(size, size_digits),
+                aggressor,
+                TradeId(str(trade_id)),
+                ts * NS_PER_MS,
+                ts * NS_PER_MS,
+            )
+        )
+
+
+def _check_ticks(table: pd.DataFrame, path: str, sides: set[str]) -> None:
+    for name in ("price", "size"):
+        values = table[name].to_numpy(dtype=np.float64)
+        wrong = np.flatnonzero(~(np.isfinite(values) & (values > 0)))
+        if len(wrong):
+            row = int(wrong[0])
+            raise InputError(
+                f"`{name}` is {values[row]:g}", row_text(path, row), "a finite number above zero"
+            )
+    wrong = np.flatnonzero(~table["side"].isin(sides).to_numpy())
+    if len(wrong):
+        row = int(wrong[0])
+        raise InputError(
+            f"`side` is {table['side'].iloc[row]!r}", row_text(path, row), " or ".join(sorted(sides))
+        )

@@ -1,0 +1,287 @@
+"""Bar files: what loads, what is refused and in which words."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import settings
+from hypothesis import strategies as st
+
+from amm500_catalog.errors import InputError
+from amm500_catalog.errors import SourceUnavailableError
+from amm500_catalog.sources.base import NS
+from amm500_catalog.sources.base import BarRequest
+from amm500_catalog.sources.files import ColumnMap
+from amm500_catalog.sources.files import FileSource
+from amm500_catalog.sources.files import read_bars
+
+
+GOOD = """time,open,high,low,close,volume
+2025-12-16T14:30:00Z,100,101,99,100.5,10
+2025-12-16T14:35:00Z,100.5,102,100,101,20
+2025-12-16T14:40:00Z,101,101.5,100.25,100.75,30
+"""
+FIRST_NS = pd.Timestamp("2025-12-16T14:30:00Z").value
+
+
+@pytest.fixture
+def csv(tmp_path: Path) -> Callable[[str], str]:
+    def write(text: str, name: str = "bars.csv") -> str:
+        path = tmp_path / name
+        path.write_text(text, encoding="utf-8")
+        return str(path)
+
+    return write
+
+
+def test_a_csv_loads_with_its_columns_found_by_name(csv: Callable[[str], str]) -> None:
+    frame = read_bars(csv(GOOD))
+    assert frame.interval_s == 300
+    assert frame.bars["ts_open_ns"].tolist() == [FIRST_NS, FIRST_NS + 300 * NS, FIRST_NS + 600 * NS]
+    assert frame.bars["ts_close_ns"].tolist()[-1] == FIRST_NS + 900 * NS
+    assert frame.bars["close"].tolist() == [100.5, 101.0, 100.75]
+    assert frame.bars["volume"].tolist() == [10.0, 20.0, 30.0]
+    assert frame.sessions == ((FIRST_NS, FIRST_NS + 900 * NS),)
+
+
+def test_a_column_map_names_what_the_header_does_not(csv: Callable[[str], str]) -> None:
+    text = GOOD.replace("time,open,high,low,close,volume", "when,first,top,bottom,last,traded")
+    columns = ColumnMap(time="when", open="first", high="top", low="bottom", close="last", volume="traded")
+    assert read_bars(csv(text), columns=columns).bars.equals(read_bars(csv(GOOD)).bars)
+
+
+def test_a_time_of_the_close_is_shifted_to_the_open(csv: Callable[[str], str]) -> None:
+    frame = read_bars(csv(GOOD), columns=ColumnMap(time_is="close"))
+    assert frame.start_ns == FIRST_NS - 300 * NS
+
+
+def test_a_column_named_after_the_close_is_one(csv: Callable[[str], str]) -> None:
+    assert read_bars(csv(GOOD.replace("time,", "close_time,"))).end_ns == FIRST_NS + 600 * NS
+
+
+@pytest.mark.parametrize(("unit", "scale"), [("s", 1), ("ms", 10**3), ("us", 10**6), ("ns", 10**9)])
+def test_epoch_numbers_are_read_in_the_unit_their_size_shows(
+    csv: Callable[[str], str], unit: str, scale: int
+) -> None:
+    seconds = FIRST_NS // NS
+    rows = "".join(f"{(seconds + 300 * i) * scale},100,101,99,100\n" for i in range(3))
+    text = f"t,o,h,l,c\n{rows}"
+    for columns in (ColumnMap(), ColumnMap(unit=unit)):  # type: ignore[arg-type]
+        assert read_bars(csv(text), columns=columns).start_ns == FIRST_NS
+
+
+def test_naive_times_are_read_in_the_zone_given(csv: Callable[[str], str]) -> None:
+    text = GOOD.replace("Z,", ",").replace("T14:", "T09:")
+    frame = read_bars(csv(text), columns=ColumnMap(timezone="America/New_York"))
+    # 09:30 in New York is 14:30 UTC in December
+    assert frame.start_ns == FIRST_NS
+
+
+def test_a_volume_of_zero_throughout_is_no_volume(csv: Callable[[str], str]) -> None:
+    text = GOOD.replace(",10\n", ",0\n").replace(",20\n", ",0\n").replace(",30\n", ",0\n")
+    frame = read_bars(csv(text))
+    assert not frame.has_volume
+    assert "no volume" in frame.notes[0]
+
+
+def test_exact_copies_are_dropped_and_counted_when_asked(csv: Callable[[str], str]) -> None:
+    lines = GOOD.splitlines()
+    path = csv("\n".join([*lines[:2], lines[1], *lines[2:]]) + "\n")
+    frame = read_bars(path, duplicates="drop")
+    assert len(frame) == 3
+    assert frame.notes == ("1 exact copies of a row dropped",)
+
+
+def test_a_session_gap_stays_a_gap(csv: Callable[[str], str]) -> None:
+    text = GOOD + "2025-12-17T14:30:00Z,101,102,100,101,5\n2025-12-17T14:35:00Z,101,102,100,101,5\n"
+    frame = read_bars(csv(text))
+    assert len(frame) == 5
+    assert [start for start, _ in frame.sessions] == [FIRST_NS, FIRST_NS + 86_400 * NS]
+
+
+BAD = {
+    "out of order": (
+        GOOD.replace("14:35", "14:50"),
+        r"bars.csv row 3 \(line 4\): the time 2025-12-16 14:40:00 UTC is earlier than the row before, 2025-12-16 14:50:00 UTC; allowed: rows in time order",
+    ),
+    "exact copy": (
+        GOOD + GOOD.splitlines()[-1] + "\n",
+        r"row 4 \(line 5\): a second bar at 2025-12-16 14:40:00 UTC \(an exact copy\); allowed: one bar a time",
+    ),
+    "two bars of one time": (
+        GOOD + "2025-12-16T14:40:00Z,101,102,100,101,30\n",
+        r"row 4 \(line 5\): a second bar at .* \(with other prices\); allowed: one bar a time",
+    ),
+    "NaN price": (GOOD.replace("101,101.5", "nan,101.5"), r"row 3 \(line 4\): `open` is missing \(NaN\); allowed: a finite price above zero"),
+    "empty price": (GOOD.replace("101,101.5", ",101.5"), r"row 3 .*`open` is missing"),
+    "infinite price": (GOOD.replace(",102,", ",inf,"), r"row 2 .*`high` is inf; allowed: a finite price above zero"),
+    "zero price": (GOOD.replace(",99,", ",0,"), r"row 1 \(line 2\): `low` is 0; allowed: a finite price above zero"),
+    "negative price": (GOOD.replace(",99,", ",-99,"), r"row 1 .*`low` is -99; allowed: a finite price above zero"),
+    "high below low": (GOOD.replace("101,99", "98,99"), r"row 1 .*`high` 98 is below `low` 99; allowed: low <= open, close <= high"),
+    "open above high": (GOOD.replace("100,101,99", "101.5,101,99"), r"row 1 .*`open` 101.5 is outside the bar's range 99 to 101"),
+    "close below low": (GOOD.replace("99,100.5,10", "99,98,10"), r"row 1 .*`close` 98 is outside the bar's range 99 to 101"),
+    "negative volume": (GOOD.replace(",20\n", ",-20\n"), r"row 2 .*`volume` is -20; allowed: a finite volume of zero or more"),
+    "missing volume": (GOOD.replace(",20\n", ",\n"), r"row 2 .*`volume` is missing \(NaN\)"),
+    "price in words": (GOOD.replace(",99,", ",low,"), r"row 1 .*`low` is 'low'; allowed: a number"),
+    "no timezone": (
+        GOOD.replace("Z,", ","),
+        r"row 1 \(line 2\): `time` has no timezone \(2025-12-16 14:30:00\); allowed: times with an offset, or `timezone` set",
+    ),
+    "some timezones": (GOOD.replace("14:35:00Z", "14:35:00"), r"row 2 .*has no timezone while other rows have one"),
+    "no time": (GOOD.replace("2025-12-16T14:35:00Z", "later Z"), r"row 2 .*`time` 'later Z' is not a time; allowed: ISO 8601"),
+    "missing time": (GOOD.replace("2025-12-16T14:35:00Z", ""), r"row 2 .*`time` is missing; allowed: a time in every row"),
+    "odd interval": (GOOD.replace("14:35:00", "14:37:00"), r"commonest step between bars is \d+ s; allowed: bars of 1m"),
+    "overlapping bars": (GOOD + "2025-12-16T14:42:00Z,101,102,100,101,30\n2025-12-16T14:47:00Z,101,102,100,101,3\n", r"row 4 .*opens 120 s after the row before; allowed: at least one interval \(300 s\) apart"),
+    "header only": (GOOD.splitlines()[0] + "\n", "the file has 0 rows; allowed: at least two bars"),
+    "no close column": (GOOD.replace("close,", "end,"), "no column is named `close`; allowed: a column map naming one of the file's columns: time, open"),
+    "no time column": (GOOD.replace("time,", "when,"), "no column of times was found; allowed: a column map naming"),
+    "wrong unit": ("t,o,h,l,c\n1,1,1,1,1\n301,1,1,1,1\n", r"the time reads as 1970-01-01 00:00:01 UTC; allowed: a time between 1990 and 2100"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("text", "message"), BAD.values(), ids=BAD.keys())
+def test_bad_bars_are_refused_in_one_sentence(csv: Callable[[str], str], text: str, message: str) -> None:
+    with pytest.raises(InputError, match=message) as caught:
+        read_bars(csv(text))
+    assert str(caught.value).startswith(("/", "...")) or "bars.csv" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+BAD_MAPS = {
+    "unknown timezone": (
+        ColumnMap(timezone="Mars/Olympus"),
+        "`timezone` is 'Mars/Olympus'; allowed: an IANA name",
+    ),
+    "unknown column": (
+        ColumnMap(open="first"),
+        "there is no column `first` for `open`; allowed: one of the file's columns",
+    ),
+    "unknown time column": (ColumnMap(time="when"), "there is no column `when` for `time`"),
+    "unknown volume column": (ColumnMap(volume="v2"), "there is no column `v2` for `volume`"),
+}
+
+
+@pytest.mark.parametrize(("columns", "message"), BAD_MAPS.values(), ids=BAD_MAPS.keys())
+def test_a_wrong_column_map_is_refused(csv: Callable[[str], str], columns: ColumnMap, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        read_bars(csv(GOOD), columns=columns)
+
+
+def test_epoch_numbers_in_another_zone_are_refused(csv: Callable[[str], str]) -> None:
+    text = "t,o,h,l,c\n1765895400,1,1,1,1\n1765895700,1,1,1,1\n"
+    with pytest.raises(
+        InputError, match="`timezone` is 'Europe/Paris' but `t` holds epoch numbers; allowed: UTC"
+    ):
+        read_bars(csv(text), columns=ColumnMap(timezone="Europe/Paris"))
+
+
+def test_a_wrong_timezone_shows_against_the_exchange_calendar(csv: Callable[[str], str]) -> None:
+    assert len(read_bars(csv(GOOD), calendar="XNYS")) == 3
+    naive = GOOD.replace("Z,", ",")
+    # 14:30 read as New York time is 19:30 UTC, inside the session; 14:30 read as Tokyo time is 05:30 UTC, outside
+    with pytest.raises(
+        InputError, match=r"row 1 .*opens at 2025-12-16 05:30:00 UTC, outside the cash hours of XNYS"
+    ):
+        read_bars(csv(naive), columns=ColumnMap(timezone="Asia/Tokyo"), calendar="XNYS")
+
+
+def test_an_unknown_calendar_is_refused(csv: Callable[[str], str]) -> None:
+    with pytest.raises(InputError, match="`MOON` is no calendar"):
+        read_bars(csv(GOOD), calendar="MOON")
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_a_missing_file_is_named(tmp_path: Path, suffix: str) -> None:
+    with pytest.raises(
+        InputError, match=f"gone{suffix}: the file does not exist; allowed: a CSV or Parquet file of bars"
+    ):
+        read_bars(str(tmp_path / f"gone{suffix}"))
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_an_empty_file_is_named(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"empty{suffix}"
+    path.touch()
+    with pytest.raises(InputError, match="the file is empty; allowed: a header and at least two bars"):
+        read_bars(str(path))
+
+
+def test_a_damaged_parquet_file_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "bars.parquet"
+    path.write_bytes(b"PAR1 and then nothing")
+    with pytest.raises(InputError, match="the file cannot be read"):
+        read_bars(str(path))
+
+
+def test_an_unknown_kind_of_file_and_a_folder_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="the file's type is not known; allowed: a name ending in"):
+        read_bars(str(tmp_path / "bars.xlsx"))
+    (tmp_path / "folder.csv").mkdir()
+    with pytest.raises(InputError, match="this is a folder"):
+        read_bars(str(tmp_path / "folder.csv"))
+
+
+def test_the_source_gives_the_asked_span_and_refuses_another_interval(csv: Callable[[str], str]) -> None:
+    source = FileSource(csv(GOOD))
+    frame = source.fetch(BarRequest("x", "5m", FIRST_NS + 1, FIRST_NS + 600 * NS))
+    assert frame.bars["ts_open_ns"].tolist() == [FIRST_NS + 300 * NS]
+    with pytest.raises(SourceUnavailableError, match="bars of 300 s, 60 s were asked"):
+        source.fetch(BarRequest("x", "1m", FIRST_NS, FIRST_NS + NS))
+    with pytest.raises(SourceUnavailableError, match="has no bar from"):
+        source.fetch(BarRequest("x", "5m", 0, NS))
+
+
+prices = st.floats(min_value=0.01, max_value=1e6, allow_nan=False)
+
+
+@st.composite
+def bar_tables(draw: st.DrawFn) -> pd.DataFrame:
+    steps = draw(st.lists(st.sampled_from([1, 1, 1, 2, 40]), min_size=1, max_size=20))
+    opens = FIRST_NS + 300 * NS * np.cumsum([0, 1, *steps])
+    rows = []
+    for ts in opens:
+        values = sorted(draw(st.tuples(prices, prices, prices, prices)))
+        rows.append((int(ts), values[1], values[3], values[0], values[2], draw(st.floats(0.001, 1e9))))
+    return pd.DataFrame(rows, columns=["ts_open_ns", "open", "high", "low", "close", "volume"])
+
+
+@settings(max_examples=25, deadline=None)
+@given(table=bar_tables(), suffix=st.sampled_from([".csv", ".parquet", ".csv.gz"]))
+def test_what_is_written_is_read_again(
+    tmp_path_factory: pytest.TempPathFactory, table: pd.DataFrame, suffix: str
+) -> None:
+    path = tmp_path_factory.mktemp("bars") / f"bars{suffix}"
+    if suffix == ".parquet":
+        table.to_parquet(path)
+    else:
+        table.to_csv(path, index=False)
+    frame = read_bars(str(path), interval_s=300)
+    for column in table.columns:
+        assert frame.bars[column].tolist() == table[column].tolist()
+
+
+@pytest.mark.real_data
+def test_the_recorded_index_bars_load_with_20_sessions(shared_dir: Path) -> None:
+    frame = read_bars(str(shared_dir / "data/oex_5m/oex_5m.parquet"), calendar="XNYS")
+    assert len(frame) == 1_521
+    assert len(frame.sessions) == 20
+    assert frame.interval_s == 300
+    assert not frame.has_volume
+    assert frame.bars["close"].iloc[0] == 3397.53
+    assert frame.start_ns == FIRST_NS
+    # 20 x 78 bars less the half day's 36 and the three that are missing on 2026-01-06
+    assert "3 bars missing inside sessions; left as gaps" in frame.notes
+
+
+@pytest.mark.real_data
+@pytest.mark.parametrize(
+    ("name", "rows", "interval_s"),
+    [("BTC-15m", 16_176, 900), ("SOL-1h", 7_793, 3_600), ("HYPE-1m", 6_957, 60)],
+)
+def test_the_recorded_candles_load(shared_dir: Path, name: str, rows: int, interval_s: int) -> None:
+    frame = read_bars(str(shared_dir / f"data/hl_candles_funding_202507/{name}-futures.parquet"))
+    assert (len(frame), frame.interval_s, len(frame.sessions)) == (rows, interval_s, 1)
+    assert frame.has_volume

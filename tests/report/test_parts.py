@@ -1,0 +1,166 @@
+"""The recorder's parts: column buffers, CSV streams, joining fills, the budget's words."""
+
+import math
+from decimal import Decimal
+
+import pandas as pd
+import pytest
+
+from amm500_nautilus.report.budget import BudgetUse
+from amm500_nautilus.report.budget import budget_report
+from amm500_nautilus.report.buffers import ColumnBuffer
+from amm500_nautilus.report.buffers import CsvStream
+from amm500_nautilus.report.buffers import write_json
+from amm500_nautilus.report.fills import FillJoin
+from amm500_nautilus.report.types import BudgetFacts
+from amm500_nautilus.simulation.listener import LedgerFill
+
+
+def booked(index: int, *, position: int = 1) -> LedgerFill:
+    return LedgerFill(
+        index=index,
+        ts_ns=index,
+        trade_id=f"T{index}",
+        client_order_id="O",
+        side=1,
+        lots=1,
+        price_ticks=69_000,
+        price=Decimal(690),
+        qty=Decimal("0.001"),
+        fee=Decimal("0.01"),
+        closed_pnl=Decimal(0),
+        maker=True,
+        mid=690.0,
+        position_lots=position,
+        crossed_zero=False,
+        unseen_level=False,
+        queue_ahead=2_000.0,
+    )
+
+
+@pytest.fixture
+def join():
+    rows = []
+    return FillJoin(rows.append, Decimal("0.001")), rows
+
+
+def marks(join: FillJoin, index: int) -> None:
+    for horizon in (1, 5, 30, 60):
+        join.on_markout(index, horizon, 690.0 + horizon)
+
+
+@pytest.mark.parametrize("event_first", [True, False], ids=["event first", "ledger first"])
+def test_a_fill_waits_for_its_event_its_booking_and_all_four_mids(join, event_first):
+    joined, rows = join
+    steps = [lambda: joined.on_event("T0", {"order_type": "LIMIT"}), lambda: joined.on_ledger(booked(0), 3)]
+    for step in steps if event_first else steps[::-1]:
+        step()
+    assert rows == []
+    marks(joined, 0)
+    assert len(rows) == 1
+    row = rows[0]
+    assert (row["mid_1s"], row["mid_60s"], row["session"], row["order_type"]) == (691.0, 750.0, 3, "LIMIT")
+    # sizes are lots in the ledger and contracts in the file
+    assert (row["position_after"], row["queue_ahead"]) == (Decimal("0.001"), 2.0)
+
+
+def test_fills_leave_in_the_ledgers_order(join):
+    joined, rows = join
+    for index in range(3):
+        joined.on_ledger(booked(index), 0)
+        joined.on_event(f"T{index}", {})
+    marks(joined, 1)
+    marks(joined, 2)
+    assert rows == []
+    marks(joined, 0)
+    assert [row["fill_index"] for row in rows] == [0, 1, 2]
+
+
+def test_what_is_incomplete_at_the_end_leaves_with_empty_mids_and_unbooked_events_are_named(join):
+    joined, rows = join
+    joined.on_ledger(booked(0), 0)
+    joined.on_markout(0, 1, 691.0)
+    joined.on_event("T9", {})
+    assert joined.finish() == ["T9"]
+    assert rows[0]["mid_1s"] == 691.0
+    assert "mid_5s" not in rows[0]
+
+
+def test_a_late_markout_of_a_fill_that_left_is_ignored(join):
+    joined, rows = join
+    joined.on_ledger(booked(0), 0)
+    joined.finish()
+    joined.on_markout(0, 5, 1.0)
+    assert len(rows) == 1
+
+
+def test_a_booking_out_of_order_is_an_error(join):
+    joined, _ = join
+    with pytest.raises(ValueError, match="ledger fill 1 arrived where 0 was due"):
+        joined.on_ledger(booked(1), 0)
+
+
+def test_a_column_that_comes_late_is_nan_before_and_one_left_out_is_nan_after(tmp_path):
+    buffer = ColumnBuffer(integers=("ts_ns",), texts=("state",))
+    buffer.append({"ts_ns": 1}, {"a": 1.0}, {"state": "quoting"})
+    buffer.append({"ts_ns": 2}, {"b": 2.0}, {"state": "paused"})
+    buffer.append({"ts_ns": 3}, {"a": 3.0}, {"state": "quoting"})
+    buffer.write(tmp_path / "x.parquet")
+    frame = pd.read_parquet(tmp_path / "x.parquet")
+    assert frame["state"].tolist() == ["quoting", "paused", "quoting"]
+    assert frame["a"].tolist()[0] == 1.0
+    assert math.isnan(frame["a"][1])
+    assert frame["b"].isna().tolist() == [True, False, True]
+    assert frame["ts"].dt.tz is not None
+    assert [path.name for path in tmp_path.iterdir()] == ["x.parquet"]
+
+
+def test_a_stream_has_its_final_name_only_when_closed(tmp_path):
+    stream = CsvStream(tmp_path / "x.csv", ("a", "b"))
+    stream.write({"a": 1, "c": 3})
+    assert not (tmp_path / "x.csv").exists()
+    stream.close()
+    stream.close()
+    assert (tmp_path / "x.csv").read_text() == "a,b\n1,\n"
+    assert [path.name for path in tmp_path.iterdir()] == ["x.csv"]
+
+
+def test_json_that_cannot_be_written_leaves_the_old_file(tmp_path):
+    write_json(tmp_path / "s.json", {"a": 1})
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        write_json(tmp_path / "s.json", {"a": math.nan})
+    assert "1" in (tmp_path / "s.json").read_text()
+
+
+def test_the_budget_says_what_it_affords_and_which_target_could_not_bind():
+    # 100 fills of 50 in one day, 20 actions each: 10,000 + 0.1 * 5,000 = 10,500 actions keep 525 fills going
+    use = BudgetUse(sent=2_000, fills=100, volume=5_000.0, days=1.0, net_pnl=-0.5, wanted_fills_per_day=2_000)
+    report = budget_report(BudgetFacts(), use)
+    assert report["affordable_actions_per_day"] == pytest.approx(10_500)
+    assert report["affordable_fills_per_day"] == pytest.approx(525)
+    notes = " ".join(report["notes"])
+    assert "2,000 trades a day could not bind" in notes
+    # 1,475 more fills of 20 actions at 0.0005: 14.75; at -0.005 a fill they bring -7.38
+    assert "29,500 actions" in notes
+    assert "cost 14.75 a day" in notes
+    assert "bring -7.38 a day" in notes or "bring -7.37 a day" in notes
+
+
+@pytest.mark.parametrize(
+    ("facts", "use", "words"),
+    [
+        pytest.param(
+            BudgetFacts(enabled=False),
+            {"sent": 10, "fills": 10},
+            "did not obey the budget",
+            id="a run without budget",
+        ),
+        pytest.param(
+            BudgetFacts(), {"sent": 20_000, "fills": 10}, "more was sent", id="beyond the allowance"
+        ),
+        pytest.param(BudgetFacts(), {"sent": 0, "fills": 0}, "0 were sent", id="nothing at all"),
+    ],
+)
+def test_the_budget_names_what_is_odd(facts, use, words):
+    more = {"volume": 100.0, "days": 1.0, "net_pnl": 0.0, "wanted_fills_per_day": 2_000.0}
+    assert words in " ".join(budget_report(facts, BudgetUse(**{**more, **use}))["notes"])

@@ -1,0 +1,181 @@
+"""What people see: the terminal tables, why a run was not quoting, and the tearsheet."""
+
+import io
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+from rich.console import Console
+
+from amm500_catalog.errors import InputError
+from amm500_nautilus.report.charts import thin_path
+from amm500_nautilus.report.files import floats
+from amm500_nautilus.report.files import read_run
+from amm500_nautilus.report.files import read_summary
+from amm500_nautilus.report.summary import write_summary
+from amm500_nautilus.report.tearsheet import write_tearsheet
+from amm500_nautilus.report.terminal import print_compare
+from amm500_nautilus.report.terminal import print_summary
+from amm500_nautilus.report.terminal import print_why
+from amm500_nautilus.report.why import why
+from amm500_nautilus.report.words import data_line
+
+
+@pytest.fixture
+def run_dir(mini_run):
+    run = mini_run(3_600)
+    run.set_mid(0, "690.05").quote(0, 69_003, 69_007)
+    for second in range(5, 1_800, 10):
+        run.fill(
+            second,
+            1 if second % 20 == 5 else -1,
+            "1",
+            "690.00" if second % 20 == 5 else "690.10",
+            fee="0.018",
+            level=second % 3,
+        )
+    # half the hour: ten minutes stale, ten minutes one-sided for want of budget, ten minutes too wide
+    run.quote(1_800, None, None, state="paused", reasons=("book_stale", "oracle_gap"))
+    run.quote(2_400, 69_003, None, reasons=("one_sided", "budget"))
+    run.quote(3_000, 68_000, 70_000)
+    return run.finish(3_600)
+
+
+def printed(function, *args, **more) -> str:
+    console = Console(file=io.StringIO(), width=160)
+    function(*args, console=console, **more)
+    return console.file.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("simulated", "bars", "start", "red"),
+    [
+        pytest.param(True, True, "SIMULATED DATA, ITS BARS TOO", True, id="generated bars"),
+        pytest.param(True, False, "SIMULATED DATA: ", True, id="a made book from bars"),
+        pytest.param(False, False, "RECORDED DATA: ", False, id="a recorded book"),
+    ],
+)
+def test_every_report_says_loudly_what_data_it_ran_on(run_dir, context, simulated, bars, start, red):
+    summary = write_summary(run_dir, replace(context, simulated=simulated, bars_simulated=bars))
+    text, is_red = data_line(summary)
+    assert text.startswith(start)
+    assert is_red is red
+    assert start in printed(print_summary, summary)
+    assert start in printed(print_compare, [summary, summary])
+    page = write_tearsheet(run_dir, summary).read_text()
+    kind = "simulated" if red else "recorded"
+    assert f'<div class="data {kind}">{start}' in page
+
+
+def test_the_terminal_shows_targets_beside_results_and_every_pnl_part(run_dir, context):
+    summary = write_summary(run_dir, context)
+    text = printed(print_summary, summary, run_dir)
+    for words in (
+        "> 2.5",
+        "> 2,000",
+        "> 90.000 %",
+        "< 0.500 %",
+        "< 80.000 %",
+        "adverse selection",
+        "markout",
+        "verdict: ",
+    ):
+        assert words in text
+    assert f"{summary['pnl']['total']:+,.4f}" in text
+    assert "daily volume 3.4M (source has none)" in text
+    assert run_dir.name in text
+
+
+def test_a_broken_identity_is_printed_before_everything_else(mini_run, context):
+    run = mini_run(600)
+    run.set_mid(0, "690.05").fill(30, +1, "1", "690.00", fee="0.018")
+    run.cash += Decimal(1)
+    out = run.finish(600)
+    summary = write_summary(out, context)
+    text = printed(print_summary, summary)
+    assert text.index("THE PNL PARTS DO NOT ADD UP") < text.index("targets")
+    assert "THE PNL PARTS DO NOT ADD UP" in write_tearsheet(out, summary).read_text()
+
+
+def test_models_stand_side_by_side(run_dir, context):
+    tiered = write_summary(run_dir, context)
+    grid = write_summary(run_dir, replace(context, model="fixed_grid"))
+    text = printed(print_compare, [tiered, grid])
+    assert "tiered" in text
+    assert "fixed_grid" in text
+
+
+def test_why_gives_each_reason_its_share_of_session_time(run_dir):
+    report = why(run_dir)
+    assert report.session_seconds == pytest.approx(3_600)
+    # 600 of 3,600 s had nothing resting, 1,800 s both sides within the band
+    assert report.quoted_share == pytest.approx(5 / 6)
+    assert report.two_sided_share == pytest.approx(1 / 2)
+    sixth = pytest.approx(1 / 6)
+    assert report.reasons == {
+        "book_stale": sixth,
+        "oracle_gap": sixth,
+        "one_sided": sixth,
+        "budget": sixth,
+        "outside_band": sixth,
+    }
+    assert sum(row.share for row in report.rows) == pytest.approx(1 / 2)
+    text = printed(print_why, run_dir)
+    assert "book_stale|oracle_gap" in text
+    assert "16.667 %" in text
+
+
+def test_why_reads_a_run_that_is_still_going(mini_run):
+    run = mini_run(7_200)
+    run.set_mid(0, "690.05").quote(0, None, None, reasons=("book_stale",)).to(7_200)
+    assert list(why(run.out_dir).reasons) == ["book_stale"]
+    run.finish(7_200)
+
+
+def test_why_of_a_folder_that_is_no_run_says_so(tmp_path):
+    with pytest.raises(InputError, match=r"states\.csv is missing"):
+        why(tmp_path)
+
+
+def test_a_summary_that_is_missing_or_broken_is_refused(tmp_path):
+    with pytest.raises(InputError, match=r"summary\.json is missing"):
+        read_summary(tmp_path)
+    (tmp_path / "summary.json").write_text("{")
+    with pytest.raises(InputError, match="is not JSON"):
+        read_summary(tmp_path)
+
+
+def test_the_tearsheet_is_one_self_contained_page_with_every_chart_and_one_sharpe(run_dir, context):
+    path = write_tearsheet(run_dir, write_summary(run_dir, context))
+    page = path.read_text()
+    for words in (
+        "Price with fills, quotes and inventory",
+        "Equity and drawdown",
+        "PnL decomposition over time",
+        "Markout curve",
+        "Fills by level",
+        "Spread factors over time",
+        "Margin ratio",
+        "Actions against budget",
+        "60-minute returns",
+        "warn, 80 %",
+        "pause, 90 %",
+    ):
+        assert words in page
+    # nothing is loaded from elsewhere, and Nautilus's daily figures are not there
+    assert '<script src="http' not in page
+    assert 'src="https://cdn' not in page
+    for words in ("Sharpe Ratio", "252 days", "Rolling Sharpe"):
+        assert words not in page
+    assert path.stat().st_size < 8_000_000
+    assert not list(run_dir.glob("*.partial"))
+
+
+def test_thinning_keeps_the_ends_and_the_spikes(run_dir):
+    equity = floats(read_run(run_dir).equity, "equity")
+    long = equity.repeat(500).copy()
+    long[12_345] = -1.0
+    long[20_000] = 9e9
+    kept = thin_path(long, 100)
+    assert len(kept) <= 102
+    assert {0, len(long) - 1, 12_345, 20_000} <= set(kept.tolist())
