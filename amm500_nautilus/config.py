@@ -9,7 +9,7 @@ from amm500_nautilus.quoting.config import QuotingConfig
 from amm500_nautilus.risk.budget import BudgetConfig
 
 
-class MarketMakerConfig(StrategyConfig, frozen=True, kw_only=True):
+class MarketMakerConfig(StrategyConfig, frozen=True, kw_only=True):  # type: ignore[call-arg]
     """
     Configuration of ``MarketMaker``.
 

@@ -82,9 +82,11 @@ class MarketMaker(Strategy):
 
     def __init__(self, config: MarketMakerConfig) -> None:
         super().__init__(config)
-        self.budget = ActionBudget(config.budget)
+        self.budget = ActionBudget(config.budget, growth_mode=config.growth_mode)
         self.inventory = Inventory()
-        self._calendar = SessionCalendar(config.sessions, config.session_seconds_a_year) if config.sessions else None
+        self._calendar = (
+            SessionCalendar(config.sessions, config.session_seconds_a_year) if config.sessions else None
+        )
         self._orders = OrderTable()
         self._account = AccountView(equity=0.0, leverage=config.leverage, position_lots=0)
         self._last_trades: deque[str] = deque(maxlen=SEEN_TRADES)
@@ -102,7 +104,9 @@ class MarketMaker(Strategy):
         config = self.config
         self.instrument = self.cache.instrument(config.instrument_id)
         if self.instrument is None:
-            self.log.error(f"{config.instrument_id} is not in the cache; the strategy cannot start")
+            self.log.error(
+                "the instrument of the configuration is not in the cache; the strategy cannot start"
+            )
             self.stop()
             return
         tick, lot = self.instrument.price_increment, self.instrument.size_increment
@@ -115,6 +119,7 @@ class MarketMaker(Strategy):
         if self._saved is not None:
             self._restore(self._saved)
         self._read_position()
+        self._read_account()
         self._subscribe()
         self._start_cycle()
 
@@ -138,6 +143,11 @@ class MarketMaker(Strategy):
             sign = BUY if position.side == PositionSide.LONG else SELL
             self.inventory.lots = sign * (position.quantity.raw // self._lot_raw)
             self.inventory.entry_ticks = float(position.avg_px_open) / self._tick
+
+    def _read_account(self) -> None:
+        account = self.cache.account_for_venue(self.config.instrument_id.venue)
+        if account is not None and account.last_event is not None:
+            self._on_account_state(account.last_event)
 
     def _start_cycle(self) -> None:
         interval = self.config.cycle_ms * NS_PER_MS
@@ -218,7 +228,9 @@ class MarketMaker(Strategy):
     def on_trade_tick(self, tick: TradeTick) -> None:
         """Feed the trade stream to the models."""
         side = BUY if tick.aggressor_side == AggressorSide.BUYER else SELL
-        self.engine.on_trade(tick.ts_init, tick.price.raw // self._tick_raw, tick.size.raw // self._lot_raw, side)
+        self.engine.on_trade(
+            tick.ts_init, tick.price.raw // self._tick_raw, tick.size.raw // self._lot_raw, side
+        )
 
     def on_index_price(self, index_price: IndexPriceUpdate) -> None:
         """Follow the oracle."""
@@ -246,8 +258,9 @@ class MarketMaker(Strategy):
         self._tidy(event.ts_event)
 
     def _decide(self, ts_ns: int) -> None:
-        if self._book is not None:
-            self.engine.on_book(self._book_view())
+        book = self._book
+        if book is not None:
+            self.engine.on_book(self._book_view(book))
             self._book = None
         self._account.position_lots = self.inventory.lots
         self._account.entry_ticks = self.inventory.entry_ticks
@@ -299,7 +312,9 @@ class MarketMaker(Strategy):
 
     def _count(self, kind: str, count: int) -> None:
         self.budget.on_actions(count)
-        self.msgbus.publish(ACTION_TOPIC, ActionRecord(ts_ns=self.clock.timestamp_ns(), kind=kind, count=count))
+        self.msgbus.publish(
+            ACTION_TOPIC, ActionRecord(ts_ns=self.clock.timestamp_ns(), kind=kind, count=count)
+        )
 
     def _place(self, ts_ns: int, change: Place) -> int:
         order = self.order_factory.limit(
@@ -366,7 +381,7 @@ class MarketMaker(Strategy):
         self.clock.cancel_timer(CYCLE_TIMER)
         self.clock.set_time_alert_ns(OPEN_ALERT, next_open, self._on_open)
 
-    def _on_open(self, event: Data) -> None:
+    def _on_open(self, _event: Data) -> None:
         self._start_cycle()
 
     # -- order events ---------------------------------------------------------------------------------------------
@@ -461,9 +476,8 @@ class MarketMaker(Strategy):
             price = self._prices[ticks] = Price.from_raw(ticks * self._tick_raw, self._price_precision)
         return price
 
-    def _book_view(self) -> BookView:
+    def _book_view(self, book: OrderBookDepth10 | OrderBookDeltas) -> BookView:
         tick_raw, lot_raw = self._tick_raw, self._lot_raw
-        book = self._book
         if isinstance(book, OrderBookDepth10):
             bids = [(order.price.raw // tick_raw, order.size.raw // lot_raw) for order in book.bids]
             asks = [(order.price.raw // tick_raw, order.size.raw // lot_raw) for order in book.asks]

@@ -18,12 +18,12 @@ class ModeKeeper:
 
     def __init__(self, config: AdaptiveConfig) -> None:
         self._config = config
-        self.row = mode_for(None, config)
+        self._start = self.row = mode_for(None, config)
         self._since_ns = 0
 
     def update(self, ts_ns: int, realised_bps: float | None) -> ModeRow:
         """Return the mode now; a change waits until the present mode has lasted ``dwell_secs``."""
-        wanted = mode_for(realised_bps, self._config)
+        wanted = self._start if realised_bps is None else mode_for(realised_bps, self._config)
         if wanted is not self.row and ts_ns - self._since_ns >= self._config.dwell_secs * 1e9:
             self.row = wanted
             self._since_ns = ts_ns

@@ -48,11 +48,11 @@ class BookAnalysis:
 
 def side_depth(ticks: Sequence[int], lots: Sequence[float], *, top: int, levels: int) -> tuple[float, float]:
     """Return price times size summed over the first ``top`` and over the first ``levels`` levels, in tick-lots."""
-    if top >= levels:
-        total = float(sum(map(mul, ticks[:levels], lots[:levels])))
+    # map stops at the shorter of the two
+    total = float(sum(map(mul, ticks if len(ticks) <= levels else ticks[:levels], lots)))
+    if top >= levels or len(ticks) <= top:
         return total, total
-    near = float(sum(map(mul, ticks[:top], lots[:top])))
-    return near, near + sum(map(mul, ticks[top:levels], lots[top:levels]))
+    return float(sum(map(mul, ticks[:top], lots))), total
 
 
 def imbalance_of(bid: float, ask: float) -> float:
@@ -178,7 +178,8 @@ class BookKeeper:
         value = self._value
         bid_depth = bid_all * value
         ask_depth = ask_all * value
-        imbalance = imbalance_of(bid_all, ask_all)
+        total = bid_all + ask_all
+        imbalance = (bid_all - ask_all) / total if total > 0 else 0.0
         scale = (bid_depth + ask_depth) / config.pressure_depth
         deep_age = (
             0.0 if deep is None or fast is None or fast is deep else max(0, fast.ts_ns - deep.ts_ns) / 1e9

@@ -47,21 +47,21 @@ class _Sizing:
         )
 
 
-def _smallest_equity(sizing: _Sizing, start: float) -> float | None:
+def _smallest_equity(sizing: _Sizing, start: float, size_fraction: float | None = None) -> float | None:
     """Return the least equity (to 1 %) whose ladder fits; None when none up to a million times more does."""
     low, high = 0.0, max(start, 1.0)
     for _ in range(20):
-        if sizing.fits(high):
+        if sizing.fits(high, size_fraction):
             break
         low, high = high, high * 2
     else:
         return None
     while high - low > 0.01 * high:
         middle = (low + high) / 2
-        low, high = (low, middle) if sizing.fits(middle) else (middle, high)
+        low, high = (low, middle) if sizing.fits(middle, size_fraction) else (middle, high)
     # sizes are whole lots, so the edge is ragged; walk up to a value that holds
     rounded = float(ceil(high))
-    return rounded if sizing.fits(rounded) else high
+    return rounded if sizing.fits(rounded, size_fraction) else high
 
 
 def _fitting_size(sizing: _Sizing, equity: float, fraction: float) -> tuple[float, int] | None:
@@ -85,7 +85,11 @@ def _what_fits(sizing: _Sizing, equity: float, fraction: float) -> str:
         levels = "1 level" if size[1] == 1 else f"{size[1]} levels"
         parts.append(f"size_fraction {size[0]:g} ({levels} a side after merging)")
     if not parts:
-        return "no equity or size fits: raise rebalance.threshold or rebalance.one_sided"
+        smaller = min(fraction, 0.02)
+        least = _smallest_equity(sizing, equity, smaller)
+        if least is None:
+            return "no equity or size fits: raise rebalance.threshold and rebalance.one_sided"
+        parts.append(f"equity of at least {least:,.0f} with size_fraction {smaller:g}")
     return "what fits: " + ", or ".join(parts)
 
 

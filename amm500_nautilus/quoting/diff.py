@@ -15,6 +15,8 @@ from amm500_nautilus.quoting.types import RestingOrder
 TOUCH_LEVEL = -1
 URGENT = 1e12
 MISSING = 3.0
+SIZE_CAP = 0.9
+STANDING_KEPT = 1_000
 
 
 class OrderKeeper:
@@ -30,6 +32,8 @@ class OrderKeeper:
     def __init__(self, config: OrderKeepingConfig, touch_tolerance_ticks: int) -> None:
         self._config = config
         self._touch_tolerance = touch_tolerance_ticks
+        # the level that an order was last found to fit instead of its own: a hint that saves the search, nothing more
+        self._standing: dict[str, int] = {}
 
     def changes(
         self,
@@ -42,27 +46,33 @@ class OrderKeeper:
         budget: BudgetView,
     ) -> tuple[Change, ...]:
         """Return the changes to send now, at most ``budget.max_changes`` besides urgent cancels."""
-        own_bids: list[RestingOrder] = []
-        own_asks: list[RestingOrder] = []
-        best_bid = 0
-        best_ask = 1 << 62
-        reducing = False
+        pass_ = _SidePass(self._config, self._touch_tolerance, ts_ns, fair_ticks, budget, self._standing)
+        if len(resting) == len(bids) + len(asks) and pass_.keeps_all(bids, asks, resting):
+            return ()
+        bid, ask = _Held(bids), _Held(asks)
+        standing = self._standing
+        if len(standing) > STANDING_KEPT:
+            standing.clear()
         for order in resting:
+            held = bid if order.side > 0 else ask
             price = order.price_ticks
             if order.reduce_only:
-                reducing = True
-            if order.side > 0:
-                own_bids.append(order)
-                if price > best_bid:
-                    best_bid = price
+                held.touch.append(order)
+                held.see(price)
+                continue
+            at = standing.get(order.key, order.level) if standing else order.level
+            slots = held.slots
+            if 0 <= at < len(slots) and slots[at] is None:
+                slots[at] = order
             else:
-                own_asks.append(order)
-                if price < best_ask:
-                    best_ask = price
-        out: list[tuple[float, Change]] = []
-        pass_ = _SidePass(self._config, self._touch_tolerance, ts_ns, fair_ticks, budget, out)
-        pass_.run(1, bids, own_bids, best_ask, reducing=reducing)
-        pass_.run(-1, asks, own_asks, best_bid, reducing=reducing)
+                held.loose.append(order)
+            if price > held.high:
+                held.high = price
+            if price < held.low:
+                held.low = price
+        pass_.run(1, bid, ask.low)
+        pass_.run(-1, ask, bid.high)
+        out = pass_.out
         if not out:
             return ()
         out.sort(key=_by_value)
@@ -80,6 +90,26 @@ def _limited(ranked: list[tuple[float, Change]], limit: int) -> tuple[Change, ..
     return tuple(change for place, (value, change) in enumerate(ranked) if place < limit or value >= URGENT)
 
 
+class _Held:
+    """What rests on one side: by level, without a level, at the touch; with its lowest and highest price."""
+
+    __slots__ = ("high", "levels", "loose", "low", "slots", "touch", "touch_level")
+
+    def __init__(self, levels: Sequence[Level]) -> None:
+        self.touch_level = levels[0] if levels and levels[0].reduce_only else None
+        self.levels = levels if self.touch_level is None else levels[1:]
+        self.slots: list[RestingOrder | None] = [None] * len(self.levels)
+        self.loose: list[RestingOrder] = []
+        self.touch: list[RestingOrder] = []
+        self.low = 1 << 62
+        self.high = 0
+
+    def see(self, price: int) -> None:
+        """Widen the range of prices."""
+        self.low = min(self.low, price)
+        self.high = max(self.high, price)
+
+
 class _SidePass:
     """One cycle's settings, applied to each side in turn."""
 
@@ -90,40 +120,84 @@ class _SidePass:
         ts_ns: int,
         fair_ticks: float,
         budget: BudgetView,
-        out: list[tuple[float, Change]],
+        standing: dict[str, int],
     ) -> None:
-        multiple = max(1.0, budget.tolerance_multiple)
-        self._near = min(config.near_tolerance * multiple, config.near_cap)
-        self._far = min(config.far_tolerance * multiple, config.far_cap)
+        multiple = budget.tolerance_multiple
+        if multiple <= 1.0:
+            multiple = 1.0
+            self._near, self._far, self._size = (
+                config.near_tolerance,
+                config.far_tolerance,
+                config.size_tolerance,
+            )
+        else:
+            self._near = min(config.near_tolerance * multiple, config.near_cap)
+            self._far = min(config.far_tolerance * multiple, config.far_cap)
+            self._size = min(config.size_tolerance * multiple, max(config.size_tolerance, SIZE_CAP))
         self._least = config.min_tolerance_ticks
-        self._size = min(config.size_tolerance * multiple, 0.9)
         self._touch_tolerance = round(touch_tolerance * multiple)
         self._exposed = config.exposed_fraction
         self._old_ns = ts_ns - int(config.min_age_secs * 1e9)
         self._fair = fair_ticks
         self._cancel_only = budget.cancel_only
-        self._out = out
+        self.out: list[tuple[float, Change]] = []
+        self._standing = standing
 
-    def run(
-        self,
-        side: int,
-        levels: Sequence[Level],
-        orders: list[RestingOrder],
-        other_best: int,
-        *,
-        reducing: bool,
-    ) -> None:
+    def keeps_all(
+        self, bids: Sequence[Level], asks: Sequence[Level], resting: Sequence[RestingOrder]
+    ) -> bool:
+        """
+        Return whether every order fits its own level, no two the same: the usual cycle, in which nothing is sent.
+
+        False decides nothing, it only asks for the full pass. There must be as many orders as levels.
+        """
+        fair, near, far, least, size = self._fair, self._near, self._far, self._least, self._size
+        standing = self._standing
+        bid_count, ask_count = len(bids), len(asks)
+        bid_seen = ask_seen = 0
+        for order in resting:
+            if order.reduce_only or order.pending:
+                return False
+            at = standing.get(order.key, order.level) if standing else order.level
+            if at < 0:
+                return False
+            if order.side > 0:
+                if at >= bid_count:
+                    return False
+                level = bids[at]
+                bid_seen |= 1 << at
+                price = level.price_ticks
+                off = order.price_ticks - price
+                distance = fair - price
+            else:
+                if at >= ask_count:
+                    return False
+                level = asks[at]
+                ask_seen |= 1 << at
+                price = level.price_ticks
+                off = price - order.price_ticks
+                distance = price - fair
+            if off and not -least <= off <= least and not -far * distance <= off <= near * distance:
+                return False
+            odd = order.lots - level.lots
+            if odd and not -size * level.lots <= odd <= size * level.lots:
+                return False
+            if level.reduce_only:
+                return False
+        return bid_seen + 1 == 1 << bid_count and ask_seen + 1 == 1 << ask_count
+
+    def run(self, side: int, held: _Held, other_best: int) -> None:
         """Append one side's changes; none of them may reach ``other_best``, our own best order across."""
-        if not levels:
-            self._out.extend((2 * URGENT, Cancel(order.key)) for order in orders if not order.pending)
+        if held.touch_level is None and not held.levels:
+            gone = [*held.loose, *held.touch]
+            self.out.extend((2 * URGENT, Cancel(order.key)) for order in gone if not order.pending)
             return
-        if reducing or levels[0].reduce_only:
-            touch = levels[0] if levels[0].reduce_only else None
-            self._keep_touch(side, touch, [order for order in orders if order.reduce_only], other_best)
-            orders = [order for order in orders if not order.reduce_only]
-            if touch is not None:
-                levels = levels[1:]
-        self._keep_ladder(side, levels, orders, other_best)
+        if held.touch_level is not None or held.touch:
+            self._keep_touch(side, held.touch_level, held.touch, other_best)
+        if held.levels:
+            self._keep_ladder(side, held, other_best)
+        else:
+            self.out.extend((URGENT, Cancel(order.key)) for order in held.loose if not order.pending)
 
     def _keep_touch(
         self, side: int, level: Level | None, orders: list[RestingOrder], other_best: int
@@ -131,15 +205,15 @@ class _SidePass:
         free = [order for order in orders if not order.pending]
         held = len(free) != len(orders)
         if level is None or held:
-            self._out.extend((URGENT, Cancel(order.key)) for order in free)
+            self.out.extend((URGENT, Cancel(order.key)) for order in free)
             return
         if not free:
             if not _crosses(side, level.price_ticks, other_best):
                 place = Place(side, level.price_ticks, level.lots, TOUCH_LEVEL, reduce_only=True)
-                self._out.append((URGENT / 2, place))
+                self.out.append((URGENT / 2, place))
             return
         first = free[0]
-        self._out.extend((URGENT, Cancel(order.key)) for order in free[1:])
+        self.out.extend((URGENT, Cancel(order.key)) for order in free[1:])
         moved = abs(first.price_ticks - level.price_ticks)
         resized = abs(first.lots - level.lots) > self._size * level.lots
         old = first.since_ns <= self._old_ns
@@ -148,7 +222,7 @@ class _SidePass:
             and old
             and not _crosses(side, level.price_ticks, other_best)
         ):
-            self._out.append((URGENT / 2, Modify(first.key, level.price_ticks, level.lots, TOUCH_LEVEL)))
+            self.out.append((URGENT / 2, Modify(first.key, level.price_ticks, level.lots, TOUCH_LEVEL)))
 
     def _fits(self, side: int, level: Level, order: RestingOrder) -> bool:
         price = level.price_ticks
@@ -164,41 +238,32 @@ class _SidePass:
         slack = self._size * lots
         return -slack <= order.lots - lots <= slack
 
-    def _keep_ladder(
-        self, side: int, levels: Sequence[Level], orders: list[RestingOrder], other_best: int
-    ) -> None:
-        count = len(levels)
-        slots: list[RestingOrder | None] = [None] * count
-        loose: list[RestingOrder] = []
-        for order in orders:
-            at = order.level
-            if 0 <= at < count and slots[at] is None:
-                slots[at] = order
-            else:
-                loose.append(order)
+    def _keep_ladder(self, side: int, held: _Held, other_best: int) -> None:
+        levels = held.levels
+        loose = held.loose
         open_levels: list[int] = []
         fair, near, far, least, size = self._fair, self._near, self._far, self._least, self._size
         index = -1
         # _fits written out: this loop is a third of the cycle
-        for level, held in zip(levels, slots, strict=True):
+        for level, order in zip(levels, held.slots, strict=True):
             index += 1
-            if held is None:
+            if order is None:
                 open_levels.append(index)
                 continue
             price = level.price_ticks
             lots = level.lots
-            off = (held.price_ticks - price) * side
-            odd = held.lots - lots
+            off = (order.price_ticks - price) * side
+            odd = order.lots - lots
             if (
                 (odd == 0 or -size * lots <= odd <= size * lots)
                 and (
                     -least <= off <= least
                     or -far * (fair - price) * side <= off <= near * (fair - price) * side
                 )
-            ) or held.pending:
+            ) or order.pending:
                 continue
             open_levels.append(index)
-            loose.append(held)
+            loose.append(order)
         if loose or open_levels:
             self._settle(side, levels, open_levels, loose, other_best)
 
@@ -211,9 +276,7 @@ class _SidePass:
         other_best: int,
     ) -> None:
         """Fill open levels from loose orders: what fits stays, what is in flight or too young waits, the rest moves."""
-        near_limit = (
-            self._fair - side * self._exposed * (self._fair - levels[0].price_ticks) * side if levels else 0.0
-        )
+        near_limit = self._fair - self._exposed * (self._fair - levels[0].price_ticks)
         movable: list[tuple[bool, RestingOrder]] = []
         waiting: list[RestingOrder] = []
         for order in loose:
@@ -223,9 +286,10 @@ class _SidePass:
             fit = next((k for k in open_levels if self._fits(side, levels[k], order)), None)
             if fit is not None:
                 open_levels.remove(fit)
+                self._standing[order.key] = fit
                 continue
-            exposed = bool(levels) and (order.price_ticks - near_limit) * side > 0
-            if exposed or order.since_ns <= self._old_ns or not levels:
+            exposed = (order.price_ticks - near_limit) * side > 0
+            if exposed or order.since_ns <= self._old_ns:
                 movable.append((exposed, order))
             else:
                 waiting.append(order)
@@ -243,7 +307,7 @@ class _SidePass:
         movable: list[tuple[bool, RestingOrder]],
         other_best: int,
     ) -> None:
-        out = self._out
+        out = self.out
         left: list[tuple[bool, RestingOrder]] = []
         for exposed, order in movable:
             if order.level in open_levels:
@@ -273,8 +337,9 @@ class _SidePass:
     ) -> None:
         level = levels[index]
         price = level.price_ticks
+        self._standing.pop(order.key, None)
         if exposed and (self._cancel_only or _crosses(side, price, other_best)):
-            self._out.append((2 * URGENT, Cancel(order.key)))
+            self.out.append((2 * URGENT, Cancel(order.key)))
             return
         if _crosses(side, price, other_best):
             return
@@ -286,7 +351,7 @@ class _SidePass:
             abs(off) / distance * (8.0 if off > 0 else 2.0) + abs(order.lots - level.lots) / level.lots,
         )
         value = URGENT if exposed else severity * level.lots / (1 + 0.1 * index)
-        self._out.append((value, Modify(order.key, price, level.lots, index)))
+        self.out.append((value, Modify(order.key, price, level.lots, index)))
 
 
 def _crosses(side: int, price: int, other_best: int) -> bool:

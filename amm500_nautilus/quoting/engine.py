@@ -457,7 +457,11 @@ class QuoteEngine:
         self._own_bid = bids[0].price_ticks if bids else 0
         self._own_ask = asks[0].price_ticks if asks else 1 << 62
         orders = self.config.orders
-        first = min((abs(fair - side[0].price_ticks) for side in (bids, asks) if side), default=0.0)
+        first = 0.0
+        if bids:
+            first = fair - bids[0].price_ticks
+        if asks and (not bids or asks[0].price_ticks - fair < first):
+            first = asks[0].price_ticks - fair
         self._fast_ticks = max(orders.fast_move_ticks, orders.fast_move_fraction * first)
 
     def _signals(

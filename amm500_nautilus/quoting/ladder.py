@@ -85,24 +85,27 @@ def side_ticks(
     Prices round away from fair value, never repeat, and never go past ``limit_ticks`` (the last price that does not
     cross). A bid that would come out under one tick ends the ladder.
     """
-    out: list[int] = []
-    append = out.append
     if side > 0:
-        free = limit_ticks
-        for distance in distances:
-            price = floor(fair_ticks - distance * unit)
-            if price > free:
-                price = free
-            if price < 1:
-                break
-            append(price)
-            free = price - 1
+        out = [floor(fair_ticks - distance * unit) for distance in distances]
+        sound = bool(out) and out[0] <= limit_ticks and out[-1] >= 1
+    else:
+        out = [ceil(fair_ticks + distance * unit) for distance in distances]
+        sound = bool(out) and out[0] >= limit_ticks
+    # distances grow, so distinct prices are in order: the usual case needs no second look
+    if sound and len(set(out)) == len(out):
         return out
+    return _spaced(side, out, limit_ticks)
+
+
+def _spaced(side: int, prices: Sequence[int], limit_ticks: int) -> list[int]:
+    """Push prices outwards until none crosses or repeats; a bid under one tick ends the ladder."""
+    out: list[int] = []
     free = limit_ticks
-    for distance in distances:
-        price = ceil(fair_ticks + distance * unit)
-        if price < free:
+    for price in prices:
+        if (price - free) * side > 0:
             price = free
-        append(price)
-        free = price + 1
+        if price < 1:
+            break
+        out.append(price)
+        free = price - side
     return out

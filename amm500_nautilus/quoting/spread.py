@@ -37,13 +37,15 @@ def band_index(
     A row is left downwards only once volatility is ``hysteresis`` under its lower edge: with 0.05 and an edge of 0.15,
     a market in the top band stays there until 0.1425.
     """
-    index = next((i for i, band in enumerate(bands) if volatility < band.below), len(bands) - 1)
+    index = 0
+    while index < len(bands) - 1 and volatility >= bands[index].below:
+        index += 1
     if current is None or index >= current:
         return index
-    held = next(
-        (i for i, band in enumerate(bands) if volatility < band.below * (1 - hysteresis)), len(bands) - 1
-    )
-    return min(current, held)
+    held = index
+    while held < current and volatility >= bands[held].below * (1 - hysteresis):
+        held += 1
+    return held
 
 
 class SpreadModel:
@@ -71,21 +73,39 @@ class SpreadModel:
         """
         config = self._config
         band = inputs.band
-        forecast = min(max(inputs.forecast, config.forecast_floor), config.forecast_cap)
+        forecast = inputs.forecast
+        if forecast > config.forecast_cap:
+            forecast = config.forecast_cap
+        elif (
+            not forecast >= config.forecast_floor
+        ):  # a forecast that is no number tightens nothing past the floor
+            forecast = config.forecast_floor
         wide = abs(inputs.imbalance) > config.imbalance_threshold
         imbalance = config.imbalance_min if wide else 1.0
         imbalance_max = config.imbalance_max if wide else 1.0
-        share = min(inputs.depth / config.depth_reference, 1.0)
+        share = inputs.depth / config.depth_reference
+        if share > 1.0:
+            share = 1.0
         depth = 1.0 - config.depth_tighten_min * share
         depth_max = 1.0 - config.depth_tighten_max * share
-        margin = 1.0 + max(0.0, inputs.margin_ratio - config.margin_threshold) * config.margin_slope
+        margin = 1.0
+        if inputs.margin_ratio > config.margin_threshold:
+            margin += (inputs.margin_ratio - config.margin_threshold) * config.margin_slope
         both = forecast * inputs.fading * inputs.risk * margin * inputs.session * inputs.funding
-        raw_min = band.min_bps * both * imbalance * depth * inputs.losing_min
-        raw_max = band.max_bps * both * imbalance_max * depth_max * inputs.losing_max
+        min_bps = band.min_bps * both * imbalance * depth * inputs.losing_min
+        max_bps = band.max_bps * both * imbalance_max * depth_max * inputs.losing_max
         cap = config.cap_bps
-        floor = max(self._floor, inputs.mode_floor_bps)
-        min_bps = min(max(raw_min, floor), cap / config.min_ratio)
-        max_bps = min(max(raw_max, config.min_ratio * min_bps), cap)
+        floor = self._floor
+        if inputs.mode_floor_bps > floor:
+            floor = inputs.mode_floor_bps
+        if min_bps < floor:
+            min_bps = floor
+        if min_bps > cap / config.min_ratio:
+            min_bps = cap / config.min_ratio
+        if max_bps < config.min_ratio * min_bps:
+            max_bps = config.min_ratio * min_bps
+        if max_bps > cap:
+            max_bps = cap
         factors = {
             "forecast": forecast,
             "imbalance": imbalance,

@@ -45,6 +45,7 @@ class VolatilityMeter:
         self._log_mid = 0.0
         self._mid = 0.0
         self._estimates: dict[str, float] | None = None
+        self._annualised = config.initial
 
     def observe(self, ts_ns: int, mid: float) -> None:
         """Take mid at ``ts_ns`` (times never run backwards); returns need two marks of one segment."""
@@ -70,17 +71,18 @@ class VolatilityMeter:
         count = len(marks)
         window = self._config.window_secs
         decay = self._decay
+        ewma, sums = self._ewma, self._sums
         for horizon in HORIZONS:
             if count <= horizon:
                 break
             change = mark - marks[count - 1 - horizon]
             square = change * change / horizon
-            self._ewma[horizon] = decay * self._ewma[horizon] + (1 - decay) * square
+            ewma[horizon] += (1.0 - decay) * (square - ewma[horizon])
             squares = self._squares[horizon]
             squares.append(square)
-            self._sums[horizon] += square
+            sums[horizon] += square
             if len(squares) > window:
-                self._sums[horizon] -= squares.popleft()
+                sums[horizon] -= squares.popleft()
         self._estimates = None
 
     def ewma(self, horizon: int) -> float:
@@ -107,7 +109,9 @@ class VolatilityMeter:
     @property
     def annualised(self) -> float:
         """The estimate at the configured interval."""
-        return self.value(self._config.interval_secs)
+        if self._estimates is None:
+            self.estimates()
+        return self._annualised
 
     @property
     def per_root_second(self) -> float:
@@ -119,6 +123,7 @@ class VolatilityMeter:
         if self._estimates is None:
             value = self.value
             self._estimates = {"1s": value(1), "10s": value(10), "30s": value(30), "60s": value(60)}
+            self._annualised = self._estimates[f"{self._config.interval_secs}s"]
         return dict(self._estimates)
 
     def save(self) -> dict[str, Any]:

@@ -74,7 +74,7 @@ class RunRecorder:
     account : Callable[[], AccountRow]
         Returns the ledger's account now; called once a minute.
     sessions : Sequence[tuple[int, int]]
-        Trading sessions ``[open, close)`` in UTC ns; touching ones are joined.
+        Trading sessions ``[open, close)`` in UTC ns; touching ones are joined, none at all means always open.
     start_ns, end_ns : int
         The data's range.
     band_bps : float
@@ -109,7 +109,7 @@ class RunRecorder:
         self._account = account
         self._level_of = level_of
         self._account_interval_ns = int(account_interval_s * NS_PER_SECOND)
-        self.sessions = merge_sessions(sessions, start_ns, end_ns)
+        self.sessions = merge_sessions(sessions or [(start_ns, end_ns)], start_ns, end_ns)
         self.uptime = UptimeMeter(self.sessions, band_bps)
         self._open_streams()
         self._join = FillJoin(self._fills.write, Decimal(str(instrument.size_increment)))

@@ -190,7 +190,7 @@ def block_figures(returns: Floats, total_return: float, per_year: float) -> Bloc
     """
     count = len(returns)
     if count < MIN_BLOCKS:
-        why = f"{count} blocks of 60 minutes; {MIN_BLOCKS} are the fewest that say anything"
+        why = f"60-minute blocks: {count}, and {MIN_BLOCKS} are the fewest that say anything"
         return BlockFigures(count, None, None, None, why)
     if not np.isfinite(returns).all() or bool((returns <= -1).any()):
         return BlockFigures(count, None, None, None, "equity reached zero, after which returns mean nothing")

@@ -94,14 +94,6 @@ def summarize(run_dir: str | Path, context: ReportContext) -> dict[str, Any]:
     reasons = {"sharpe": blocks.reason} if blocks.reason else {}
     targets = _targets(context, metrics)
     verdict, verdict_reasons = _verdict(context, metrics, targets)
-    use = BudgetUse(
-        sent=int(run.equity["actions_cum"].iloc[-1]),
-        fills=len(run.fills),
-        volume=day.volume,
-        days=day.days,
-        net_pnl=pnl["total"],
-        wanted_fills_per_day=context.targets.trades_per_day,
-    )
     summary: dict[str, Any] = {
         "name": context.name,
         "mode": context.mode,
@@ -116,19 +108,14 @@ def summarize(run_dir: str | Path, context: ReportContext) -> dict[str, Any]:
         "markouts_bps": _markouts(run, fills),
         "actions": _actions(run, day.volume),
         "fills": _fill_shares(run),
-        "budget": budget_report(context.budget, use),
+        "budget": _budget(run, context, pnl["total"], day),
         "volatility": {h: _mean(floats(run.equity, f"vol_{h}")) for h in VOL_HORIZONS},
         "blocks": {
             "count": blocks.blocks,
             "per_year": blocks_per_year(context.day_seconds, context.sessions_per_year),
         },
         "reasons": reasons,
-        "performance": {
-            "wall_seconds": context.wall_seconds,
-            "engine_seconds": context.engine_seconds,
-            "events": context.events,
-            "peak_rss_mb": context.peak_rss_mb,
-        },
+        "performance": _performance(context),
         "result_hash": result_hash(run),
         **context.extra,
     }
@@ -290,6 +277,27 @@ def _data(context: ReportContext) -> dict[str, Any]:
         "description": context.description,
         "defaults": list(context.defaults),
     }
+
+
+def _performance(context: ReportContext) -> dict[str, Any]:
+    return {
+        "wall_seconds": context.wall_seconds,
+        "engine_seconds": context.engine_seconds,
+        "events": context.events,
+        "peak_rss_mb": context.peak_rss_mb,
+    }
+
+
+def _budget(run: RunFiles, context: ReportContext, net_pnl: float, day: _Day) -> dict[str, object]:
+    use = BudgetUse(
+        sent=int(run.equity["actions_cum"].iloc[-1]),
+        fills=len(run.fills),
+        volume=day.volume,
+        days=day.days,
+        net_pnl=net_pnl,
+        wanted_fills_per_day=context.targets.trades_per_day,
+    )
+    return budget_report(context.budget, use)
 
 
 def _markouts(run: RunFiles, fills: FillArrays) -> dict[str, float | None]:

@@ -108,10 +108,9 @@ def _nautilus_page(run: RunFiles, summary: dict[str, Any]) -> str:
     values = block_returns(ints(run.equity, "ts_ns"), path.equity - path.transfers, sessions)
     returns = pd.Series(np.asarray(values), index=pd.to_datetime(ends, utc=True))
     metrics = {title(name): figure(name, summary["metrics"][name]) for name in METRICS}
-    pnl = {title(name): summary["pnl"][name] for name in (*PNL_PARTS, "total")}
     data = summary["data"]
     page = create_tearsheet_from_stats(
-        stats_pnls=pnl,
+        stats_pnls={},
         stats_returns=metrics,
         stats_general={f"markout {h}, bp": figure("", v) for h, v in summary["markouts_bps"].items()},
         returns=returns,
@@ -138,8 +137,8 @@ def _nautilus_page(run: RunFiles, summary: dict[str, Any]) -> str:
                 TearsheetMonthlyReturnsChart(),
                 TearsheetDistributionChart(title="60-minute returns"),
             ],
-            layout=GridLayout(rows=3, cols=2, heights=[0.52, 0.24, 0.24]),
-            height=1600,
+            layout=GridLayout(rows=3, cols=2, heights=[0.48, 0.26, 0.26]),
+            height=1500,
             show_logo=False,
         ),
     )

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from rich.columns import Columns
 from rich.console import Console
 from rich.console import Group
 from rich.panel import Panel
@@ -25,13 +26,8 @@ PASS_WORDS = {True: Text("pass", "green"), False: Text("miss", "red"), None: Tex
 
 def summary_view(summary: dict[str, Any]) -> Group:
     """Return a run's summary as tables: the data line, targets beside results, metrics, PnL parts, markouts, budget notes."""
-    parts: list[Any] = [
-        data_panel(summary),
-        _targets(summary),
-        _metrics(summary),
-        _pnl(summary),
-        _markouts(summary),
-    ]
+    side_by_side = Columns([_metrics(summary), Group(_pnl(summary), _markouts(summary))], padding=(0, 3))
+    parts: list[Any] = [data_panel(summary), _targets(summary), side_by_side]
     if not summary["pnl_check"]["ok"]:
         parts.insert(1, Panel(Text(summary["pnl_check"]["message"], "bold white on red")))
     unseen = summary["fills"]["unseen_share"]
@@ -147,37 +143,31 @@ def _targets(summary: dict[str, Any]) -> Table:
 
 def _metrics(summary: dict[str, Any]) -> Table:
     table = Table(title="results", title_justify="left", show_header=False)
-    for _ in range(2):
-        table.add_column("figure")
-        table.add_column("value", justify="right")
-    cells = [(title(name), figure(name, summary["metrics"][name])) for name in METRICS]
-    half = (len(cells) + 1) // 2
-    for index in range(half):
-        right = cells[half + index] if half + index < len(cells) else ("", "")
-        table.add_row(*cells[index], *right)
+    table.add_column("figure")
+    table.add_column("value", justify="right")
+    for name in METRICS:
+        table.add_row(title(name), figure(name, summary["metrics"][name]))
     return table
 
 
 def _pnl(summary: dict[str, Any]) -> Table:
-    table = Table(
-        title=f"PnL in {summary['data']['collateral']}, parts add up to total", title_justify="left"
-    )
-    for name in (*PNL_PARTS, "total"):
-        table.add_column(title(name), justify="right")
-    table.add_row(*(f"{summary['pnl'][name]:+,.4f}" for name in (*PNL_PARTS, "total")))
+    table = Table(title=f"PnL in {summary['data']['collateral']}", title_justify="left", show_header=False)
+    table.add_column("part")
+    table.add_column("amount", justify="right")
+    for name in PNL_PARTS:
+        table.add_row(title(name), f"{summary['pnl'][name]:+,.4f}")
+    table.add_section()
+    table.add_row(title("total"), f"{summary['pnl']['total']:+,.4f}")
     return table
 
 
 def _markouts(summary: dict[str, Any]) -> Table:
-    table = Table(
-        title="markouts in bp (positive is good for us), and volatility a year", title_justify="left"
-    )
-    table.add_column("")
-    for horizon in summary["markouts_bps"]:
-        table.add_column(horizon, justify="right")
-    table.add_row("markout", *(figure("", value) for value in summary["markouts_bps"].values()))
-    vols = summary["volatility"]
-    table.add_row("volatility at 1, 10, 30, 60 s", *(figure("fill_rate", value) for value in vols.values()))
+    table = Table(title="markout (positive is ours), volatility", title_justify="left")
+    for name in ("after", "bp", "marks of", "a year"):
+        table.add_column(name, justify="right")
+    volatility = summary["volatility"].items()
+    for (after, bps), (marks, vol) in zip(summary["markouts_bps"].items(), volatility, strict=True):
+        table.add_row(after, figure("", bps), marks, figure("fill_rate", vol))
     return table
 
 

@@ -80,5 +80,5 @@ def why(run_dir: str | Path) -> WhyReport:
 
 
 def unexplained(sides: str) -> str:
-    """Name the cause where the strategy gave none: it wanted both sides, and what rested was not (yet) that."""
-    return "outside_band" if sides == "both" else "orders_on_their_way"
+    """Name what happened where the strategy gave no reason: it wanted both sides, and what rested was not (yet) that."""
+    return "outside_band" if sides == "both" else "wanted_but_not_resting"

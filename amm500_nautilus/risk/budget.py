@@ -6,6 +6,8 @@ from amm500_nautilus.quoting.types import BudgetView
 
 
 NS_PER_SECOND = 1_000_000_000
+# volume of a growth-mode market counts a tenth (protocol: address limits)
+GROWTH_SHARE = 0.1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,7 +22,7 @@ class BudgetConfig:
     initial_actions : int
         Actions a new address starts with (10,000 on Hyperliquid, protocol: rate limits).
     credit_per_usd : float
-        Actions earned by each unit of collateral traded: 1, a tenth of it in growth mode.
+        Actions earned by each unit of collateral traded; in growth mode a tenth of it counts.
     reserve : int
         Actions kept back for IOC orders of an emergency, on top of the cancels of what rests.
     horizon_hours : float
@@ -34,7 +36,7 @@ class BudgetConfig:
 
     enabled: bool = True
     initial_actions: int = 10_000
-    credit_per_usd: float = 0.1
+    credit_per_usd: float = 1.0
     reserve: int = 20
     horizon_hours: float = 24.0
     burst: int = 90
@@ -55,13 +57,14 @@ class ActionBudget:
     """
     Meter actions against the address limit and pace them.
 
-    The limit is ``initial_actions + credit_per_usd * traded volume``; each order, modify or cancel of a batch counts one
+    The limit is ``initial_actions + credit * traded volume``; each order, modify or cancel of a batch counts one
     (protocol: address limits). Tokens accrue at the pace at which the remaining budget lasts ``horizon_hours``; a cycle may send
     what has accrued. As tokens fall the tolerance multiple rises, so that only the requotes worth most are sent.
     """
 
-    def __init__(self, config: BudgetConfig) -> None:
+    def __init__(self, config: BudgetConfig, *, growth_mode: bool = False) -> None:
         self._config = config
+        self.credit = config.credit_per_usd * (GROWTH_SHARE if growth_mode else 1.0)
         self._tokens = float(config.burst)
         self._last_ns = 0
         self.sent = 0
@@ -70,7 +73,7 @@ class ActionBudget:
     @property
     def limit(self) -> float:
         """Actions earned so far, sent or not."""
-        return self._config.initial_actions + self._config.credit_per_usd * self.volume
+        return self._config.initial_actions + self.credit * self.volume
 
     @property
     def remaining(self) -> float:

@@ -11,8 +11,6 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from amm500_catalog.errors import InputError
-from amm500_catalog.spec import Dataset
 from nautilus_trader.backtest.engine import BacktestEngine
 from nautilus_trader.backtest.engine import BacktestEngineConfig
 from nautilus_trader.config import CacheConfig
@@ -21,6 +19,8 @@ from nautilus_trader.config import RiskEngineConfig
 from nautilus_trader.model.identifiers import InstrumentId
 from nautilus_trader.model.identifiers import TraderId
 
+from amm500_catalog.errors import InputError
+from amm500_catalog.spec import Dataset
 from amm500_nautilus.config import MarketMakerConfig
 from amm500_nautilus.margin.fees import FeeRates
 from amm500_nautilus.margin.fees import FeeSchedule
@@ -34,6 +34,7 @@ from amm500_nautilus.report.terminal import print_summary
 from amm500_nautilus.report.types import BudgetFacts
 from amm500_nautilus.report.types import ReportContext
 from amm500_nautilus.report.types import TargetLevels
+from amm500_nautilus.risk.budget import GROWTH_SHARE
 from amm500_nautilus.runtime.config import RunConfig
 from amm500_nautilus.runtime.config import load_config
 from amm500_nautilus.runtime.data import prepare
@@ -49,6 +50,7 @@ from amm500_nautilus.simulation.config import VenueConfig
 from amm500_nautilus.simulation.setup import SimulatedVenue
 from amm500_nautilus.simulation.setup import add_simulated_venue
 from amm500_nautilus.strategy import MarketMaker
+from hyperliquid_hip3.instruments import make_instrument
 
 
 NS = 1_000_000_000
@@ -130,11 +132,19 @@ def check_ladder(config: RunConfig, dataset: Dataset, price: float) -> None:
         With what is wrong and the smallest account or size that would work.
 
     """
-    shape = MarketShape(tick=float(dataset.instrument.price_increment), lot=float(dataset.instrument.size_increment))
+    shape = MarketShape(
+        tick=float(dataset.instrument.price_increment), lot=float(dataset.instrument.size_increment)
+    )
     engine = QuoteEngine(shape, build(config.strategy.quoting))
     problems = engine.check(float(config.account.equity), config.account.leverage, price)
     if problems:
         raise InputError("; ".join(problems), f"{config.name}: strategy.quoting")
+
+
+def market_shape(config: RunConfig, price: float) -> MarketShape:
+    """Return the instrument's tick and lot at a price level, by the venue's precision rules."""
+    instrument = make_instrument(config.market.spec(), price, 0)
+    return MarketShape(tick=float(instrument.price_increment), lot=float(instrument.size_increment))
 
 
 def make_engine() -> BacktestEngine:
@@ -224,11 +234,15 @@ def _run_engine(
     unbooked = recorder.close()
     engine.dispose()
     if unbooked:
-        raise RuntimeError(f"{len(unbooked)} fills of the engine were never booked by the ledger, first {unbooked[0]}")
+        raise RuntimeError(
+            f"{len(unbooked)} fills of the engine were never booked by the ledger, first {unbooked[0]}"
+        )
     return events
 
 
-def _feed(engine: BacktestEngine, venue: SimulatedVenue, dataset: Dataset, progress: Progress) -> tuple[float, int]:
+def _feed(
+    engine: BacktestEngine, venue: SimulatedVenue, dataset: Dataset, progress: Progress
+) -> tuple[float, int]:
     info = dataset.info
     span = max(1, info.end_ns - info.start_ns)
     events, spent = 0, 0.0
@@ -276,7 +290,7 @@ def report_context(
         defaults=info.defaults,
         day_seconds=day_seconds,
         sessions_per_year=per_year,
-        model=config.strategy.quoting.model,  # type: ignore[attr-defined]
+        model=config.strategy.quoting.model,
         targets=TargetLevels(
             sharpe=report.target_sharpe,
             trades_per_day=report.target_trades_per_day,
@@ -287,7 +301,7 @@ def report_context(
         budget=BudgetFacts(
             enabled=budget.enabled,
             initial_actions=budget.initial_actions,
-            credit_per_usd=budget.credit_per_usd,
+            credit_per_usd=budget.credit_per_usd * (GROWTH_SHARE if config.market.growth_mode else 1.0),
         ),
         wall_seconds=wall_seconds,
         engine_seconds=engine_seconds,
@@ -307,10 +321,14 @@ def trading_days(sessions: tuple[tuple[int, int], ...]) -> tuple[float, float]:
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
     """Read the command line of ``run_backtest.py``."""
-    parser = argparse.ArgumentParser(prog="run_backtest.py", description="Run a backtest from a configuration file.")
+    parser = argparse.ArgumentParser(
+        prog="run_backtest.py", description="Run a backtest from a configuration file."
+    )
     parser.add_argument("config", help="a YAML run file, for example configs/xyz100_30d.yaml")
     parser.add_argument("--set", dest="overrides", action="append", default=[], metavar="KEY=VALUE")
-    parser.add_argument("--out", type=Path, default=None, help="the run directory (runs/<name>-<utc> by default)")
+    parser.add_argument(
+        "--out", type=Path, default=None, help="the run directory (runs/<name>-<utc> by default)"
+    )
     parser.add_argument("--quiet", action="store_true", help="print nothing but the result")
     return parser.parse_args(argv)
 
@@ -323,8 +341,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         config = load_config(args.config, args.overrides)
         with Progress(quiet=args.quiet) as progress:
             result = run(config, out=args.out, progress=progress)
-        print_summary(result.summary)
-        print(f"run directory: {result.run_dir}")
+        print_summary(result.summary, result.run_dir)
         return DONE
 
     return guarded(job)

@@ -20,7 +20,9 @@ def _with_config(parser: argparse.ArgumentParser) -> None:
 
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of every subcommand."""
-    parser = argparse.ArgumentParser(prog="amm500", description="An honest market maker for HIP-3 index perpetuals.")
+    parser = argparse.ArgumentParser(
+        prog="amm500", description="An honest market maker for HIP-3 index perpetuals."
+    )
     commands_of = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
 
     def add(name: str, handler: Handler, text: str) -> argparse.ArgumentParser:
@@ -35,8 +37,13 @@ def build_parser() -> argparse.ArgumentParser:
     check = add("check", commands.check, "validate a run file without running it and print the first ladder")
     _with_config(check)
 
-    compare = add("compare", commands.compare, "run tiered, fixed_grid and glft on the same data, side by side")
+    compare = add(
+        "compare", commands.compare, "run tiered, fixed_grid and glft on the same data, side by side"
+    )
     _with_config(compare)
+    compare.add_argument(
+        "--toxicity", action="store_true", help="one model at low, middle and high toxicity instead"
+    )
     compare.add_argument("--out", type=Path, default=None, help="a folder for the runs")
 
     fetch = add("fetch", commands.fetch, "fetch or make the data of a run file and store it, without running")
@@ -45,8 +52,10 @@ def build_parser() -> argparse.ArgumentParser:
     calibrate = add("calibrate", commands.calibrate, "measure simulated and recorded markets with one ruler")
     calibrate.add_argument("--config", default=None, help="a run file whose dataset is measured")
     calibrate.add_argument("--set", dest="overrides", action="append", default=[], metavar="KEY=VALUE")
-    calibrate.add_argument("--recording", default=None, help="a folder of recorded books")
-    calibrate.add_argument("--coin", action="append", default=[], help="a coin of the recording; may be repeated")
+    calibrate.add_argument("--recordings", default=None, help="a folder of recorded books, trades and quotes")
+    calibrate.add_argument("--samples", default=None, help="a CSV of sampled best quotes and depth")
+    calibrate.add_argument("--no-simulation", action="store_true", help="measure the recordings alone")
+    calibrate.add_argument("--seed", type=int, default=1)
     calibrate.add_argument("--quiet", action="store_true")
 
     why = add("why", commands.why, "say why a run was not quoting, by share of time")

@@ -10,10 +10,6 @@ from typing import Any
 from typing import Literal
 from typing import Self
 
-from amm500_catalog.errors import InputError
-from amm500_catalog.simulator import SimulatorConfig
-from amm500_catalog.sources.generator import GeneratorConfig
-from amm500_catalog.spec import MarketSpec
 from pydantic import BaseModel
 from pydantic import BeforeValidator
 from pydantic import ConfigDict
@@ -22,6 +18,10 @@ from pydantic import PositiveFloat
 from pydantic import PositiveInt
 from pydantic import model_validator
 
+from amm500_catalog.errors import InputError
+from amm500_catalog.simulator import SimulatorConfig
+from amm500_catalog.sources.generator import GeneratorConfig
+from amm500_catalog.spec import MarketSpec
 from amm500_nautilus.quoting.config import QuotingConfig
 from amm500_nautilus.risk.budget import BudgetConfig
 from amm500_nautilus.runtime.load import apply_overrides
@@ -143,7 +143,9 @@ def _utc_ns(text: str | None, key: str) -> int | None:
     try:
         moment = datetime.fromisoformat(str(text))
     except ValueError as error:
-        raise ValueError(f"{key} {text!r} is not a date; allowed: ISO 8601, for example 2026-01-15 or 2026-01-15T12:00Z") from error
+        raise ValueError(
+            f"{key} {text!r} is not a date; allowed: ISO 8601, for example 2026-01-15 or 2026-01-15T12:00Z"
+        ) from error
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
     return int((moment - datetime(1970, 1, 1, tzinfo=UTC)) / timedelta(microseconds=1)) * 1_000

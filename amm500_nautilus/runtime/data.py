@@ -10,6 +10,7 @@ from datetime import datetime
 from typing import Any
 
 import pandas as pd
+
 from amm500_catalog.bars import read_bar_frame
 from amm500_catalog.bars import store_bar_frame
 from amm500_catalog.dataset import CatalogDataset
@@ -43,11 +44,10 @@ from amm500_catalog.sources.yahoo import YahooSource
 from amm500_catalog.spec import DatasetInfo
 from amm500_catalog.spec import MarketSpec
 from amm500_catalog.store import CatalogStore
-from hyperliquid_hip3.instruments import make_instrument
-
 from amm500_nautilus.runtime.config import RunConfig
 from amm500_nautilus.runtime.models import build
 from amm500_nautilus.runtime.progress import Progress
+from hyperliquid_hip3.instruments import make_instrument
 
 
 # raised when the meaning of a stored dataset changes, so that an old one is made anew
@@ -115,14 +115,16 @@ def _digest(*parts: Any) -> str:
 def _request_key(config: RunConfig, now: datetime) -> str:
     """Return a key of everything that decides the dataset but the bars found."""
     start, end = config.data.span(now)
-    data = config.data.model_dump(include={"path", "symbol", "interval", "sessions", "target_volatility", "columns", "timezone"})
+    data = config.data.model_dump(
+        include={"path", "symbol", "interval", "sessions", "target_volatility", "columns", "timezone"}
+    )
     return _digest(
         "request",
         config.seed,
         config.market.model_dump(mode="json"),
         data,
-        config.simulator.model_dump(mode="json"),  # type: ignore[attr-defined]
-        config.generator.model_dump(mode="json"),  # type: ignore[attr-defined]
+        config.simulator.model_dump(mode="json"),
+        config.generator.model_dump(mode="json"),
         start,
         end,
     )
@@ -170,7 +172,7 @@ def _from_file(config: RunConfig) -> Found:
     unknown = set(data.columns) - {"time", "time_is", "unit", "open", "high", "low", "close", "volume"}
     if unknown:
         raise InputError(
-            f"unknown column role {sorted(unknown)[0]!r}",
+            f"unknown column role {min(unknown)!r}",
             "data.columns",
             "time, time_is, unit, open, high, low, close, volume",
         )
@@ -183,7 +185,9 @@ def _from_file(config: RunConfig) -> Found:
         opens = frame.bars["ts_open_ns"]
         bars = frame.bars[(opens >= low) & (opens < high)].reset_index(drop=True)
         if bars.empty:
-            raise InputError("has no bar between data.start and data.end", str(data.path), "a span the file covers")
+            raise InputError(
+                "has no bar between data.start and data.end", str(data.path), "a span the file covers"
+            )
         frame = replace(frame, bars=bars, sessions=sessions)
     return _plain(config, frame)
 
@@ -197,7 +201,9 @@ def _from_exchange(config: RunConfig, request: BarRequest, progress: Progress) -
     return Found(frame, market.spec, funding, (market.sentence, *market.notes, *notes))
 
 
-def _funding(source: HyperliquidSource, coin: str, frame: BarFrame) -> tuple[FundingFrame | None, tuple[str, ...]]:
+def _funding(
+    source: HyperliquidSource, coin: str, frame: BarFrame
+) -> tuple[FundingFrame | None, tuple[str, ...]]:
     try:
         funding = source.fetch_funding(coin, frame.sessions[0][0], frame.sessions[-1][1])
     except SourceUnavailableError as error:
@@ -254,10 +260,14 @@ def _scaled(config: RunConfig, found: Found) -> Found:
 # -- the simulated dataset ----------------------------------------------------------------------------------------
 
 
-def _simulate(config: RunConfig, store: CatalogStore, found: Found, request_key: str, progress: Progress) -> str:
+def _simulate(
+    config: RunConfig, store: CatalogStore, found: Found, request_key: str, progress: Progress
+) -> str:
     simulator = simulator_config(config)
     frame = found.frame
-    content = hashlib.sha256(pd.util.hash_pandas_object(frame.bars, index=False).to_numpy().tobytes()).hexdigest()
+    content = hashlib.sha256(
+        pd.util.hash_pandas_object(frame.bars, index=False).to_numpy().tobytes()
+    ).hexdigest()
     digest = _digest("dataset", content, simulator.params(), config.seed, found.spec, request_key)
     label = f"{found.spec.coin.replace(':', '.')}-{frame.source}-{digest}"
     if store.meta(label) is not None:
@@ -266,7 +276,9 @@ def _simulate(config: RunConfig, store: CatalogStore, found: Found, request_key:
     with store.stage(label) as staged:
         if store.meta(label) is not None:
             return label
-        staged.catalog.write_data([make_instrument(found.spec, float(frame.bars["close"].median()), frame.sessions[0][0])])
+        staged.catalog.write_data(
+            [make_instrument(found.spec, float(frame.bars["close"].median()), frame.sessions[0][0])]
+        )
         result = simulate(
             frame.bars,
             frame.sessions,

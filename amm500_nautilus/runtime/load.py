@@ -3,15 +3,14 @@
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-from typing import TypeVar
 
 import yaml
-from amm500_catalog.errors import InputError
 from pydantic import BaseModel
 from pydantic import ValidationError
 
+from amm500_catalog.errors import InputError
 
-Model = TypeVar("Model", bound=BaseModel)
+
 SECRET_WORDS = ("secret", "password", "private_key", "passphrase", "token_key")
 
 
@@ -26,12 +25,16 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
     """
     if not path.is_file():
-        raise InputError("there is no such file", str(path), "a YAML file, for example configs/xyz100_30d.yaml")
+        raise InputError(
+            "there is no such file", str(path), "a YAML file, for example configs/xyz100_30d.yaml"
+        )
     try:
         raw = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         first = str(error).splitlines()
-        raise InputError(f"is not valid YAML ({' '.join(first)})", str(path), "YAML with a mapping at the top") from error
+        raise InputError(
+            f"is not valid YAML ({' '.join(first)})", str(path), "YAML with a mapping at the top"
+        ) from error
     if raw is None:
         raise InputError("the file is empty", str(path), "YAML with a mapping at the top")
     if not isinstance(raw, dict):
@@ -54,7 +57,9 @@ def apply_overrides(raw: dict[str, Any], overrides: Sequence[str]) -> dict[str, 
         if not equals or not key:
             raise InputError(f"{text!r} is not an assignment", "--set", "key.subkey=value")
         if any(word in key.lower() for word in SECRET_WORDS):
-            raise InputError(f"{key} is a secret and is never given on the command line", "--set", "the environment")
+            raise InputError(
+                f"{key} is a secret and is never given on the command line", "--set", "the environment"
+            )
         *parents, last = key.split(".")
         target = raw
         for name in parents:
@@ -69,7 +74,7 @@ def apply_overrides(raw: dict[str, Any], overrides: Sequence[str]) -> dict[str, 
     return raw
 
 
-def validate(model: type[Model], raw: dict[str, Any], where: str) -> Model:
+def validate[Model: BaseModel](model: type[Model], raw: dict[str, Any], where: str) -> Model:
     """
     Return the validated model.
 

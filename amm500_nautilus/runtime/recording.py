@@ -1,7 +1,6 @@
 """Between the simulated venue and the recorder: the ledger's words in the report's."""
 
 from decimal import Decimal
-from typing import Any
 
 from amm500_nautilus.report.recorder import RunRecorder
 from amm500_nautilus.report.types import AccountRow
@@ -53,10 +52,10 @@ class RecordingListener:
         if self._recorder is not None:
             self._recorder.on_markout(fill_index, horizon_s, mid)
 
-    def on_funding(self, ts_ns: int, amount: Decimal, rate: Any, oracle_px: Any) -> None:
+    def on_funding(self, ts_ns: int, amount: Decimal, rate: Decimal, oracle_px: Decimal) -> None:
         """Pass a funding payment on."""
         if self._recorder is not None:
-            self._recorder.on_funding(ts_ns, amount, float(rate), float(oracle_px))
+            self._recorder.on_funding(ts_ns, amount, rate, oracle_px)
 
     def on_minute(self, ts_ns: int) -> None:
         """Pass a minute on."""

@@ -5,8 +5,8 @@ from datetime import datetime
 from pathlib import Path
 
 import yaml
-from amm500_catalog.errors import InputError
 
+from amm500_catalog.errors import InputError
 from amm500_nautilus.runtime.config import RunConfig
 from amm500_nautilus.runtime.config import to_plain
 
@@ -38,9 +38,13 @@ class RunDirectory:
         try:
             self.path.mkdir(parents=True, exist_ok=False)
         except FileExistsError as error:
-            raise InputError("an unfinished run is there", str(self.path), "remove it, or choose another --out") from error
+            raise InputError(
+                "an unfinished run is there", str(self.path), "remove it, or choose another --out"
+            ) from error
         except OSError as error:
-            raise InputError(f"cannot be made ({error.strerror})", str(self.path), "a writable place") from error
+            raise InputError(
+                f"cannot be made ({error.strerror})", str(self.path), "a writable place"
+            ) from error
 
     @classmethod
     def named(cls, name: str, out: Path | None, now: datetime | None = None) -> "RunDirectory":

@@ -217,13 +217,16 @@ class FillEngine:
                 for order in level.orders:
                     if order.queue is not None:
                         self._model.on_trade(order.queue, reaching)
+            taken_here = 0
             for order in level.orders[:]:
                 if left <= 0:
                     return fills
-                can_fill = self._fillable(order, through=through)
+                # what went past an order's place went to our own orders before it first
+                can_fill = self._fillable(order, through=through) - (0 if through else taken_here)
                 lots_filled = min(can_fill, left, order.lots)
                 if lots_filled > 0:
                     left -= lots_filled
+                    taken_here += lots_filled
                     self._exec(order, lots_filled, fills)
         return fills
 

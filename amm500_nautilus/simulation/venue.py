@@ -29,6 +29,7 @@ from amm500_nautilus.simulation.book import Levels
 from amm500_nautilus.simulation.client import VenueExecClient
 from amm500_nautilus.simulation.clockwork import Clockwork
 from amm500_nautilus.simulation.desk import OrderDesk
+from amm500_nautilus.simulation.engine_care import EngineCare
 from amm500_nautilus.simulation.fill import Fill
 from amm500_nautilus.simulation.fill import FillEngine
 from amm500_nautilus.simulation.fill import RestingOrder
@@ -95,6 +96,8 @@ class VenueModule(SimulationModule):
         self._client: VenueExecClient | None = None
         self._inflight: list[Any] = []
         self._is_stopped: Callable[[], bool] = lambda: False
+        self.care: EngineCare | None = None
+        self._settled_fills = 0
         self._lag_ns = 0
         self._delta_batch: list[Any] = []
         self._contexts: OrderedDict[str, FillContext] = OrderedDict()
@@ -139,6 +142,10 @@ class VenueModule(SimulationModule):
                 self._client.release(1 << 62)  # type: ignore[union-attr]
         if ts_now >= self._clockwork.wake_ns:
             self._clockwork.wake(ts_now)
+        if self._ledger.fills != self._settled_fills:
+            self._settled_fills = self._ledger.fills
+            if self.care is not None:
+                self.care.settle(ts_now)
 
     def log_diagnostics(self, logger: Any) -> None:
         """Log the account's totals after a run."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -314,26 +315,41 @@ class CatalogWriter:
         Files of the same class and instrument that begin on the same UTC day are replaced, so a repeated run leaves one
         copy. On a local disk the file is written under another name and renamed; an object store puts an object whole.
         """
-        if table.num_rows == 0:
+        return self.write_parts(data_cls, precision, iter([table]))
+
+    def write_parts(self, data_cls: type, precision: Precision, tables: Iterator[pa.Table]) -> str | None:
+        """Write tables that follow each other as one file, holding one at a time; None when there are no rows."""
+        sink = BytesIO()
+        parquet: pq.ParquetWriter | None = None
+        first = last = 0
+        for table in tables:
+            if table.num_rows == 0:
+                continue
+            if parquet is None:
+                parquet = pq.ParquetWriter(sink, table.schema, **_COMPRESSION)
+                first = int(table["ts_init"][0].as_py())
+            last = int(table["ts_init"][table.num_rows - 1].as_py())
+            parquet.write_table(table, row_group_size=ROW_GROUP_ROWS)
+        if parquet is None:
             return None
+        parquet.close()
         folder = self.directory(data_cls, precision.instrument_id)
         self._fs.makedirs(folder, exist_ok=True)
-        first, last = (int(table["ts_init"][i].as_py()) for i in (0, table.num_rows - 1))
         name = f"{_file_time(first)}_{_file_time(last)}.parquet"
-        sink = BytesIO()
-        pq.write_table(table, sink, row_group_size=ROW_GROUP_ROWS, **_COMPRESSION)
-        target = f"{folder}/{name}"
-        if self._local:
-            partial = f"{folder}/.{name}.{os.getpid()}.partial"
-            with Path(partial).open("wb") as out:
-                out.write(sink.getbuffer())
-                out.flush()
-                os.fsync(out.fileno())
-            Path(partial).replace(target)
-        else:
-            self._fs.pipe_file(target, sink.getvalue())
+        self._put(f"{folder}/{name}", sink)
         self._remove_others(folder, keep=name, day=_file_time(first)[:10])
-        return target
+        return f"{folder}/{name}"
+
+    def _put(self, target: str, content: BytesIO) -> None:
+        if not self._local:
+            self._fs.pipe_file(target, content.getvalue())
+            return
+        partial = Path(target).with_name(f".{Path(target).name}.{os.getpid()}.partial")
+        with partial.open("wb") as out:
+            out.write(content.getbuffer())
+            out.flush()
+            os.fsync(out.fileno())
+        partial.replace(target)
 
     def _remove_others(self, folder: str, *, keep: str, day: str) -> None:
         self._fs.invalidate_cache(folder)

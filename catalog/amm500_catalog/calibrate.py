@@ -167,7 +167,9 @@ def measure(sample: Sample) -> Measurement:
     markout, fills = _markouts(sample, mid)
     inside = sample.trade_ts >= sample.ts[0]
     size, price = sample.size[inside], sample.price[inside]
-    orders = len(np.unique(np.stack([sample.trade_ts[inside], sample.side[inside].astype(np.int64)]), axis=1).T)
+    orders = len(
+        np.unique(np.stack([sample.trade_ts[inside], sample.side[inside].astype(np.int64)]), axis=1).T
+    )
     depth = {}
     if len(sample.bid_depth):
         depth = {"bid": float(np.median(sample.bid_depth)), "ask": float(np.median(sample.ask_depth))}
@@ -202,6 +204,16 @@ def _at_best(sample: Sample) -> float:
     best = np.where(sample.side > 0, sample.ask[before], sample.bid[before])
     beyond = (sample.price - best) * sample.side
     return float(np.mean(beyond[ok] < 0.5 * sample.tick))
+
+
+def compare(a: Measurement, b: Measurement) -> list[tuple[str, float, float, float]]:
+    """Return (figure, a, b, b over a) for each figure both have; the ratio is not a number where a is zero."""
+    other = dict(b.rows())
+    return [
+        (name, value, other[name], other[name] / value if value else float("nan"))
+        for name, value in a.rows()
+        if name in other
+    ]
 
 
 def _covered(ts: Ints) -> float:
@@ -275,9 +287,7 @@ def measure_catalog(
 ) -> Measurement:
     """Measure an instrument of a catalogue with depth, quotes and trades; times half-open in ns, None for no bound."""
     return measure(
-        read_catalog(
-            catalog, instrument_id, start_ns, end_ns, name=name, storage_options=storage_options
-        )
+        read_catalog(catalog, instrument_id, start_ns, end_ns, name=name, storage_options=storage_options)
     )
 
 
@@ -300,7 +310,9 @@ def read_recording(folder: str | Path, coin: str) -> Sample:
     for kind in ("orderbooks", "prices", "trades"):
         path = Path(folder) / f"{coin}_{kind}.parquet"
         if not path.is_file():
-            raise InputError("the file is missing", str(path), "COIN_orderbooks, COIN_prices and COIN_trades.parquet")
+            raise InputError(
+                "the file is missing", str(path), "COIN_orderbooks, COIN_prices and COIN_trades.parquet"
+            )
         tables[kind] = pq.read_table(path).to_pandas().sort_values("exchange_timestamp", kind="stable")
     quotes, book, trades = tables["prices"], tables["orderbooks"], tables["trades"]
     wide = pd.DataFrame(
@@ -391,14 +403,22 @@ def read_catalog(
     ladder = [f"{s}_{u}_{i}" for s in ("bid", "ask") for u in ("price", "size") for i in range(DEPTH_LEVELS)]
     book = read(OrderBookDepth10, ["ts_event", *ladder])
     if not len(book["ts_event"]):
-        raise InputError(f"there is no depth of {instrument_id}", catalog, "a catalogue with OrderBookDepth10")
+        raise InputError(
+            f"there is no depth of {instrument_id}", catalog, "a catalogue with OrderBookDepth10"
+        )
     quotes = read(QuoteTick, ["ts_event", "bid_price", "ask_price"])
     if not len(quotes["ts_event"]):
-        quotes = {"ts_event": book["ts_event"], "bid_price": book["bid_price_0"], "ask_price": book["ask_price_0"]}
+        quotes = {
+            "ts_event": book["ts_event"],
+            "bid_price": book["bid_price_0"],
+            "ask_price": book["ask_price_0"],
+        }
     trades = read(TradeTick, ["ts_event", "price", "size", "aggressor_side"])
     spread = book["ask_price_0"] - book["bid_price_0"]
     depth = {
-        side: np.sum([book[f"{side}_price_{i}"] * book[f"{side}_size_{i}"] for i in range(DEPTH_LEVELS)], axis=0)
+        side: np.sum(
+            [book[f"{side}_price_{i}"] * book[f"{side}_size_{i}"] for i in range(DEPTH_LEVELS)], axis=0
+        )
         for side in ("bid", "ask")
     }
     return Sample(

@@ -115,5 +115,7 @@ def _row_count(store: CatalogStore, path: str) -> int:
             return int(pq.read_metadata(stream).num_rows)
     except pa.ArrowException as e:
         raise InputError(
-            "the stored file is damaged or half-written", path, "a complete Parquet file; delete it and import again"
+            "the stored file is damaged or half-written",
+            path,
+            "a complete Parquet file; delete it and import again",
         ) from e

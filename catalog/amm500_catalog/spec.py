@@ -75,8 +75,15 @@ class DatasetInfo:
 class Dataset(Protocol):
     """Data of one run, handed out in time order."""
 
-    info: DatasetInfo
-    instrument: Any
+    @property
+    def info(self) -> DatasetInfo:
+        """What the dataset is."""
+        ...
+
+    @property
+    def instrument(self) -> Any:
+        """The Nautilus instrument."""
+        ...
 
     def batches(self, start_ns: int | None = None, end_ns: int | None = None) -> Iterator[list[Any]]:
         """Yield lists of Nautilus data objects, each list ordered by ``ts_init`` and not overlapping the next."""

@@ -193,9 +193,24 @@ def drop_duplicates(
     return bars.loc[~exact], int(exact.sum())
 
 
-def check_spacing(opens_ns: np.ndarray, interval_s: int, *, path: str, header_lines: int = 0) -> None:
+def check_spacing(
+    opens_ns: np.ndarray, interval_s: int, *, path: str, gap_s: float, header_lines: int = 0
+) -> None:
     """
-    Refuse bars that overlap: opens nearer than one interval.
+    Refuse bars that overlap, and bars off the grid: inside a session opens are whole intervals apart.
+
+    Parameters
+    ----------
+    opens_ns : numpy.ndarray
+        The bars' opens in order, ns UTC.
+    interval_s : int
+        Seconds of one bar.
+    path : str
+        The file's name for the message.
+    gap_s : float
+        Opens further apart than this belong to different sessions, which may begin at any time.
+    header_lines : int, default 0
+        Lines before the first row of a text file.
 
     Raises
     ------
@@ -204,13 +219,14 @@ def check_spacing(opens_ns: np.ndarray, interval_s: int, *, path: str, header_li
 
     """
     steps = np.diff(opens_ns)
-    wrong = np.flatnonzero(steps < interval_s * NS)
+    off_grid = (steps % (interval_s * NS) != 0) & (steps <= gap_s * NS)
+    wrong = np.flatnonzero((steps < interval_s * NS) | off_grid)
     if len(wrong):
         at = int(wrong[0]) + 1
         raise InputError(
             f"the bar opens {steps[at - 1] / NS:g} s after the row before",
             row_text(path, at, header_lines=header_lines),
-            f"at least one interval ({interval_s} s) apart",
+            f"whole intervals ({interval_s} s) apart",
         )
 
 

@@ -91,7 +91,9 @@ def test_own_size_at_the_touch_changes_no_signal() -> None:
 
 def test_a_level_of_our_own_alone_disappears() -> None:
     market = view()
-    ours = BookView(1, [69_000, *market.bid_ticks[1:]], [250, *market.bid_lots[1:]], market.ask_ticks, market.ask_lots)
+    ours = BookView(
+        1, [69_000, *market.bid_ticks[1:]], [250, *market.bid_lots[1:]], market.ask_ticks, market.ask_lots
+    )
     netted = net_own(ours, {69_000: 250}, {})
     assert netted.bid_ticks[0] == 68_999
 
@@ -140,7 +142,9 @@ def test_an_older_depth_message_does_not_move_the_touch() -> None:
 def test_signals_stay_in_their_ranges(bids: list[float], asks: list[float]) -> None:
     book = keeper()
     book.on_book(
-        BookView(1, [69_000 - i for i in range(len(bids))], bids, [69_003 + i for i in range(len(asks))], asks)
+        BookView(
+            1, [69_000 - i for i in range(len(bids))], bids, [69_003 + i for i in range(len(asks))], asks
+        )
     )
     reading = book.analyze(1)
     assert reading is not None

@@ -17,8 +17,14 @@ def bands(*rows: tuple[float, float, float]) -> tuple[c.SpreadBand, ...]:
 BAD: dict[str, tuple[Callable[[], object], str]] = {
     "negative spread": (lambda: c.SpreadBand(below=inf, min_bps=-1, max_bps=5), r"SpreadBand.min_bps is -1"),
     "nan spread": (lambda: c.SpreadBand(below=inf, min_bps=nan, max_bps=5), r"SpreadBand.min_bps is nan"),
-    "min above max": (lambda: c.SpreadBand(below=inf, min_bps=9, max_bps=5), r"max_bps is 5; it must be at least min"),
-    "bands fall": (lambda: c.SpreadConfig(bands=bands((0.1, 2, 10), (0.05, 5, 25), (inf, 10, 50))), "more than the row"),
+    "min above max": (
+        lambda: c.SpreadBand(below=inf, min_bps=9, max_bps=5),
+        r"max_bps is 5; it must be at least min",
+    ),
+    "bands fall": (
+        lambda: c.SpreadConfig(bands=bands((0.1, 2, 10), (0.05, 5, 25), (inf, 10, 50))),
+        "more than the row",
+    ),
     "wilder is narrower": (lambda: c.SpreadConfig(bands=bands((0.1, 5, 25), (inf, 2, 10))), "no narrower"),
     "no last band": (lambda: c.SpreadConfig(bands=bands((0.1, 5, 25))), "the last row"),
     "no bands": (lambda: c.SpreadConfig(bands=()), "one row or more"),
@@ -31,7 +37,10 @@ BAD: dict[str, tuple[Callable[[], object], str]] = {
     "stop over threshold": (lambda: c.RebalanceConfig(stop=0.02), "RebalanceConfig.stop is 0.02"),
     "one-sided under threshold": (lambda: c.RebalanceConfig(one_sided=0.01), "one_sided is 0.01"),
     "taker cap of one": (lambda: c.RebalanceConfig(taker_cap=1.0), "taker_cap is 1.0"),
-    "interval": (lambda: c.VolatilityConfig(interval_secs=7), "interval_secs is 7; it must be 1, 10, 30 or 60"),
+    "interval": (
+        lambda: c.VolatilityConfig(interval_secs=7),
+        "interval_secs is 7; it must be 1, 10, 30 or 60",
+    ),
     "estimator": (lambda: c.VolatilityConfig(estimator="garch"), "estimator is 'garch'"),  # type: ignore[arg-type]
     "model": (lambda: c.QuotingConfig(model="best"), "model is 'best'; it must be one of tiered"),  # type: ignore[arg-type]
     "basis": (lambda: c.QuotingConfig(basis="none"), "basis is 'none'"),  # type: ignore[arg-type]
@@ -65,7 +74,11 @@ def test_defaults_are_the_products() -> None:
         (inf, 10, 50),
     ]
     assert (config.ladder.levels, config.ladder.size_fraction) == (15, 0.02)
-    assert (config.rebalance.threshold, config.rebalance.one_sided, config.rebalance.taker_cap) == (0.015, 0.025, 0.05)
+    assert (config.rebalance.threshold, config.rebalance.one_sided, config.rebalance.taker_cap) == (
+        0.015,
+        0.025,
+        0.05,
+    )
     assert config.fair.book_stale_secs == 2.0
     assert config.volatility.interval_secs == 30
 
@@ -73,7 +86,9 @@ def test_defaults_are_the_products() -> None:
 def test_a_plain_mapping_builds_a_config() -> None:
     raw = {
         "model": "glft",
-        "spread": {"bands": [{"below": 0.1, "min_bps": 1, "max_bps": 5}, {"below": inf, "min_bps": 2, "max_bps": 9}]},
+        "spread": {
+            "bands": [{"below": 0.1, "min_bps": 1, "max_bps": 5}, {"below": inf, "min_bps": 2, "max_bps": 9}]
+        },
         "ladder": {"bucket_weights": [0.5, 0.3, 0.2]},
     }
     config = msgspec.convert(raw, c.QuotingConfig)

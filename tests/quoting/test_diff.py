@@ -1,6 +1,7 @@
 """The diff of plan against resting orders: the fewest changes, the most valuable first."""
 
 from dataclasses import replace
+from itertools import count
 
 import pytest
 from hypothesis import given
@@ -18,6 +19,7 @@ from amm500_nautilus.quoting.types import RestingOrder
 
 
 S = 1_000_000_000
+NUMBERS = count()
 FAIR = 10_000.0
 CONFIG = OrderKeepingConfig()
 RICH = BudgetView()
@@ -25,7 +27,9 @@ BIDS = (Level(9_960, 40), Level(9_940, 30), Level(9_900, 20))
 ASKS = (Level(10_040, 40), Level(10_060, 30), Level(10_100, 20))
 
 
-def order(key: str, price: int, lots: int, *, side: int = 1, level: int = 0, **other: bool | int) -> RestingOrder:
+def order(
+    key: str, price: int, lots: int, *, side: int = 1, level: int = 0, **other: bool | int
+) -> RestingOrder:
     return RestingOrder(key, side, price, lots, 0, level, **other)  # type: ignore[arg-type]
 
 
@@ -49,15 +53,25 @@ def changes(
 
 def apply(resting: list[RestingOrder], sent: tuple[Change, ...], ts_ns: int = 0) -> list[RestingOrder]:
     book = {o.key: replace(o) for o in resting}
-    for number, change in enumerate(sent):
+    for change in sent:
         if isinstance(change, Place):
-            key = f"new{number}+{len(resting)}+{len(book)}"
+            key = f"new{next(NUMBERS)}"
             book[key] = RestingOrder(
-                key, change.side, change.price_ticks, change.lots, ts_ns, change.level, reduce_only=change.reduce_only
+                key,
+                change.side,
+                change.price_ticks,
+                change.lots,
+                ts_ns,
+                change.level,
+                reduce_only=change.reduce_only,
             )
         elif isinstance(change, Modify):
             book[change.key] = replace(
-                book[change.key], price_ticks=change.price_ticks, lots=change.lots, level=change.level, since_ns=ts_ns
+                book[change.key],
+                price_ticks=change.price_ticks,
+                lots=change.lots,
+                level=change.level,
+                since_ns=ts_ns,
             )
         else:
             del book[change.key]
@@ -190,7 +204,8 @@ ladders = st.integers(1, 15).flatmap(
     )
 )
 orders = st.lists(
-    st.tuples(st.sampled_from([1, -1]), st.integers(-100, 600), st.integers(1, 600), st.integers(-1, 16)), max_size=20
+    st.tuples(st.sampled_from([1, -1]), st.integers(-100, 600), st.integers(1, 600), st.integers(-1, 16)),
+    max_size=20,
 )
 
 
@@ -228,7 +243,10 @@ def test_applying_the_changes_gives_the_plan_within_tolerance(
 
 @given(bid=ladders, ask=ladders, raw=orders, limit=st.integers(0, 10))
 def test_no_more_than_the_limit_but_for_urgent_changes(
-    bid: tuple[list[int], list[int]], ask: tuple[list[int], list[int]], raw: list[tuple[int, int, int, int]], limit: int
+    bid: tuple[list[int], list[int]],
+    ask: tuple[list[int], list[int]],
+    raw: list[tuple[int, int, int, int]],
+    limit: int,
 ) -> None:
     bids, asks = build(1, bid), build(-1, ask)
     resting = [

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from amm500_nautilus.quoting.book import BookKeeper
 from amm500_nautilus.quoting.book import BookAnalysis
+from amm500_nautilus.quoting.book import BookKeeper
 from amm500_nautilus.quoting.config import BookConfig
 from amm500_nautilus.quoting.config import FairValueConfig
 from amm500_nautilus.quoting.config import ReferenceConfig

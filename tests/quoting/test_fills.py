@@ -19,7 +19,8 @@ def tracker(**settings: float) -> FillTracker:
 def test_realised_spread_weighs_by_size() -> None:
     fills = tracker()
     for second, (side, price, lots) in enumerate(
-        [(1, 1_000, 10), (1, 1_000, 10), (1, 1_004, 20), (-1, 1_001, 5), (-1, 1_001, 5), (-1, 1_001, 5)], start=1
+        [(1, 1_000, 10), (1, 1_000, 10), (1, 1_004, 20), (-1, 1_001, 5), (-1, 1_001, 5), (-1, 1_001, 5)],
+        start=1,
     ):
         fills.on_fill(second * S, side, price, lots)
     # buys (1000 * 20 + 1004 * 20) / 40 = 1002, sells 1001: -1 / 1001.5 = -9.985 bp

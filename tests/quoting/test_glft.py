@@ -32,7 +32,9 @@ def test_a_wider_volatility_widens() -> None:
 def test_a_long_position_lowers_both_sides() -> None:
     model = GlftModel(GlftConfig())
     flat = model.quote(INPUTS)
-    long = model.quote(ModelInputs(69_000.0, 69_000, 69_000, 5.0, 25.0, 1_000, 15, off_target_lots=500.0, root_second=2e-5))
+    long = model.quote(
+        ModelInputs(69_000.0, 69_000, 69_000, 5.0, 25.0, 1_000, 15, off_target_lots=500.0, root_second=2e-5)
+    )
     assert long.bid_ticks[0] < flat.bid_ticks[0]
     assert long.ask_ticks[0] < flat.ask_ticks[0]
 

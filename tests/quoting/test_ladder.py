@@ -104,7 +104,10 @@ ladder_inputs = st.builds(
 )
 
 
-@given(inputs=ladder_inputs, model=st.sampled_from([TieredModel(LadderConfig()), FixedGridModel(FixedGridConfig())]))
+@given(
+    inputs=ladder_inputs,
+    model=st.sampled_from([TieredModel(LadderConfig()), FixedGridModel(FixedGridConfig())]),
+)
 def test_a_ladder_never_crosses_nor_repeats_a_price_and_keeps_its_size(
     inputs: ModelInputs, model: TieredModel | FixedGridModel
 ) -> None:
@@ -121,7 +124,9 @@ def test_a_ladder_never_crosses_nor_repeats_a_price_and_keeps_its_size(
 @given(inputs=ladder_inputs)
 def test_rounding_never_tightens_the_spread(inputs: ModelInputs) -> None:
     quotes = TieredModel(LadderConfig()).quote(inputs)
-    shape = shape_of(TieredModel(LadderConfig()).weights(inputs.level_share), inputs.total_lots, inputs.min_lots)
+    shape = shape_of(
+        TieredModel(LadderConfig()).weights(inputs.level_share), inputs.total_lots, inputs.min_lots
+    )
     distances = geometric_bps(inputs.min_bps, inputs.max_bps, shape.steps, shape.indices)
     unit = inputs.fair_ticks * 1e-4
     for price, bps in zip(quotes.bid_ticks, distances, strict=False):

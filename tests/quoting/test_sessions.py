@@ -8,7 +8,9 @@ from amm500_nautilus.quoting.sessions import SessionClock
 
 
 S = 1_000_000_000
-CALENDAR = SessionCalendar([(100 * S, 200 * S, "cash"), (200 * S, 300 * S, "futures"), (400 * S, 500 * S, "cash")])
+CALENDAR = SessionCalendar(
+    [(100 * S, 200 * S, "cash"), (200 * S, 300 * S, "futures"), (400 * S, 500 * S, "cash")]
+)
 
 
 @pytest.mark.parametrize(

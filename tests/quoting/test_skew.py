@@ -73,7 +73,8 @@ def test_funding_widens_beyond_its_threshold(rate: float, factor: float) -> None
 
 
 @pytest.mark.parametrize(
-    ("basis", "cap", "expected"), [("leverage", 0.0, 10_000), ("equity", 0.0, 1_000), ("leverage", 4_000.0, 4_000)]
+    ("basis", "cap", "expected"),
+    [("leverage", 0.0, 10_000), ("equity", 0.0, 1_000), ("leverage", 4_000.0, 4_000)],
 )
 def test_exposure_limit(basis: str, cap: float, expected: float) -> None:
     assert exposure_limit(1_000, 10, basis=basis, max_exposure=cap) == expected

@@ -22,7 +22,15 @@ CALM = SpreadInputs(band=BANDS[2])
 
 @pytest.mark.parametrize(
     ("volatility", "low", "high"),
-    [(0.0, 1, 5), (0.0499, 1, 5), (0.05, 2, 10), (0.0999, 2, 10), (0.10, 5, 25), (0.15, 10, 50), (0.9, 10, 50)],
+    [
+        (0.0, 1, 5),
+        (0.0499, 1, 5),
+        (0.05, 2, 10),
+        (0.0999, 2, 10),
+        (0.10, 5, 25),
+        (0.15, 10, 50),
+        (0.9, 10, 50),
+    ],
 )
 def test_bands_by_volatility(volatility: float, low: float, high: float) -> None:
     band = BANDS[band_index(BANDS, volatility, None, 0.05)]
@@ -71,7 +79,17 @@ def test_each_factor_alone(change: dict[str, float], low: float, high: float) ->
 
 def test_every_factor_is_named() -> None:
     _, _, factors = MODEL.half_spreads(CALM)
-    named = {"forecast", "imbalance", "depth", "fading", "losing_fills", "risk_level", "margin", "session", "funding"}
+    named = {
+        "forecast",
+        "imbalance",
+        "depth",
+        "fading",
+        "losing_fills",
+        "risk_level",
+        "margin",
+        "session",
+        "funding",
+    }
     assert named <= factors.keys()
 
 
@@ -97,7 +115,10 @@ def test_more_volatility_widens() -> None:
 @pytest.mark.parametrize(("inside", "expected"), [(False, 3.0), (True, 0.5)])
 def test_quotes_stay_outside_the_fee_unless_told(inside: bool, expected: float) -> None:
     config = SpreadConfig(
-        bands=(SpreadBand(below=inf, min_bps=0.5, max_bps=10.0),), floor_bps=0.1, maker_fee_bps=3.0, inside_fees=inside
+        bands=(SpreadBand(below=inf, min_bps=0.5, max_bps=10.0),),
+        floor_bps=0.1,
+        maker_fee_bps=3.0,
+        inside_fees=inside,
     )
     low, _, _ = SpreadModel(config).half_spreads(SpreadInputs(band=config.bands[0]))
     assert low == pytest.approx(expected)

@@ -2,16 +2,26 @@
 
 import math
 from decimal import Decimal
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
+from nautilus_trader.core.uuid import UUID4
+from nautilus_trader.model.enums import AccountType
+from nautilus_trader.model.events import AccountState
+from nautilus_trader.model.identifiers import AccountId
+from nautilus_trader.model.identifiers import InstrumentId
+from nautilus_trader.model.objects import AccountBalance
+from nautilus_trader.model.objects import Money
 
+from amm500_catalog import collateral_currency
 from amm500_nautilus.report.budget import BudgetUse
 from amm500_nautilus.report.budget import budget_report
 from amm500_nautilus.report.buffers import ColumnBuffer
 from amm500_nautilus.report.buffers import CsvStream
 from amm500_nautilus.report.buffers import write_json
 from amm500_nautilus.report.fills import FillJoin
+from amm500_nautilus.report.summary import summarize
 from amm500_nautilus.report.types import BudgetFacts
 from amm500_nautilus.simulation.listener import LedgerFill
 
@@ -164,3 +174,61 @@ def test_the_budget_says_what_it_affords_and_which_target_could_not_bind():
 def test_the_budget_names_what_is_odd(facts, use, words):
     more = {"volume": 100.0, "days": 1.0, "net_pnl": 0.0, "wanted_fills_per_day": 2_000.0}
     assert words in " ".join(budget_report(facts, BudgetUse(**{**more, **use}))["notes"])
+
+
+def account_state(ts_ns: int, ratio: float) -> AccountState:
+    usdh = collateral_currency("USDH")
+    return AccountState(
+        account_id=AccountId("HYPERLIQUID-001"),
+        account_type=AccountType.MARGIN,
+        base_currency=usdh,
+        reported=True,
+        balances=[AccountBalance(Money(1_000, usdh), Money(0, usdh), Money(1_000, usdh))],
+        margins=[],
+        info={"equity": 1_000.0, "margin_ratio": ratio, "account_mode": "standard"},
+        event_id=UUID4(),
+        ts_event=ts_ns,
+        ts_init=ts_ns,
+    )
+
+
+def test_a_margin_peak_between_two_minutes_is_not_lost(mini_run, context):
+    run = mini_run(600)
+    run.set_mid(0, "690.05").to(70)
+    for second, ratio in ((70, 0.2), (80, 0.85), (90, 0.1)):
+        run.bus.publish("events.account.HYPERLIQUID-001", account_state(run.start_ns + second * 10**9, ratio))
+    out = run.finish(600)
+    equity = pd.read_parquet(out / "equity.parquet")
+    # the ledger itself never holds a position; the peak belongs to the second minute alone
+    assert equity["margin_ratio_max"].tolist()[:4] == [0.0, 0.0, 0.85, 0.0]
+    summary = summarize(out, context)
+    assert summary["metrics"]["max_margin_ratio"] == 0.85
+    assert {row["name"]: row["pass"] for row in summary["targets"]}["max_margin_ratio"] is False
+    # states closer than a minute to the last written one are left out of the file
+    accounts = pd.read_csv(out / "account.csv")
+    assert accounts["margin_ratio"].tolist() == [0.2]
+    assert accounts["account_mode"].tolist() == ["standard"]
+
+
+def test_funding_payments_and_quotes_have_their_own_files(mini_run):
+    run = mini_run(600)
+    run.set_mid(0, "690.05").quote(1, 69_003, None, delta=0.01)
+    run.pay_funding(90, "-0.25").pay_funding(120, "0.10")
+    out = run.finish(600)
+    funding = pd.read_csv(out / "funding.csv")
+    assert funding["amount"].tolist() == [-0.25, 0.10]
+    assert pd.read_parquet(out / "equity.parquet")["funding_cum"].iloc[-1] == pytest.approx(-0.15)
+    quotes = pd.read_parquet(out / "quotes.parquet").iloc[-1]
+    assert (quotes["bid"], quotes["n_bids"], quotes["n_asks"], quotes["state"]) == (690.03, 1, 0, "quoting")
+    assert math.isnan(quotes["ask"])
+
+
+def test_other_instruments_leave_no_trace(mini_run):
+    run = mini_run(600)
+    run.set_mid(0, "690.05")
+    event = SimpleNamespace(instrument_id=InstrumentId.from_str("OTHER.HYPERLIQUID"), position_id="P")
+    run.bus.publish("events.order.MM-001", event)
+    run.bus.publish("events.position.MM-001", event)
+    out = run.finish(600)
+    assert pd.read_csv(out / "orders.csv").empty
+    assert pd.read_csv(out / "positions.csv").empty

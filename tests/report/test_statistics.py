@@ -93,7 +93,7 @@ def test_sharpe_and_sortino_by_hand():
 @pytest.mark.parametrize(
     ("returns", "words"),
     [
-        pytest.param(np.full(99, 1e-4), "99 blocks", id="one block short of a hundred"),
+        pytest.param(np.full(99, 1e-4), "blocks: 99", id="one block short of a hundred"),
         pytest.param(np.append(np.full(99, 1e-4), -1.0), "zero", id="equity wiped out"),
         pytest.param(np.zeros(100), "never moved", id="nothing happened"),
     ],
@@ -118,13 +118,21 @@ def test_drawdown_is_the_largest_share_of_a_peak(path, expected):
 
 
 def test_closes_of_one_side_within_a_second_of_the_first_count_as_one():
-    # sells at 0, 0.6 and 1.0 s are one close (+3 - 1 - 1 = +1, a win); at 1.1 s a new one (-2); the buy at 0.5 s is its own
+    # sells at 0, 0.6 and 1.0 s are one close (+3 - 1 - 4 = -2, a loss); at 1.1 s a new one (+2); the buy at 0.5 s is its own
     ts = np.array([0, 5, 6, 10, 11]) * SECOND // 10
     side = np.array([-1.0, 1.0, -1.0, -1.0, -1.0])
-    net = np.array([3.0, 0.5, -1.0, -1.0, -2.0])
+    net = np.array([3.0, 0.5, -1.0, -4.0, 2.0])
     rate, closes = win_rate(ts, side, net)
     assert closes == 3
     assert rate == pytest.approx(2 / 3)
+
+
+def test_a_close_exactly_a_second_after_the_first_still_belongs_to_it():
+    ts = np.array([0, SECOND, 3 * SECOND, 4 * SECOND + 1])
+    rate, closes = win_rate(ts, np.full(4, -1.0), np.array([1.0, -2.0, 1.0, -2.0]))
+    # +1 - 2 is one loss; 1 ns later than a second, +1 and -2 stand apart
+    assert closes == 3
+    assert rate == pytest.approx(1 / 3)
 
 
 def test_fills_that_only_open_are_no_closes_and_a_zero_is_no_win():

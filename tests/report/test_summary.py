@@ -105,12 +105,12 @@ def test_a_fill_whose_fee_the_ledger_did_not_charge_is_said_loudly(mini_run, con
     assert check["message"].startswith("THE PNL PARTS DO NOT ADD UP")
 
 
-def busy(run, *, fee: str = "0.018"):
+def busy(run, *, fee: str = "0.018", taker: bool = False):
     """An hour with a fill every ten seconds, alternating sides, quotes always out."""
     run.set_mid(0, "690.05").quote(0, 69_003, 69_007)
     for second in range(5, 3_595, 10):
         buy = second % 20 == 5
-        run.fill(second, 1 if buy else -1, "1", "690.00" if buy else "690.10", fee=fee)
+        run.fill(second, 1 if buy else -1, "1", "690.00" if buy else "690.10", fee=fee, taker=taker)
     return run
 
 
@@ -149,10 +149,11 @@ def test_the_hash_is_of_what_happened_and_nothing_else(mini_run, context):
     second = summarize(busy(mini_run(3_600)).finish(3_600), replace(context, name="other", wall_seconds=9.0))
     dearer = summarize(busy(mini_run(3_600), fee="0.019").finish(3_600), context)
     left_open = summarize(busy(mini_run(3_600)).rest(+1, "1", "689.00").finish(3_600), context)
+    took = summarize(busy(mini_run(3_600), taker=True).finish(3_600), context)
     assert len(first["result_hash"]) == 64
     # the events' random ids differ between the first two
     assert first["result_hash"] == second["result_hash"]
-    assert len({first["result_hash"], dearer["result_hash"], left_open["result_hash"]}) == 3
+    assert len({run["result_hash"] for run in (first, dearer, left_open, took)}) == 4
 
 
 def test_a_run_cut_short_is_refused_with_the_file_that_is_missing(mini_run, context):

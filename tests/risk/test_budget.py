@@ -12,7 +12,7 @@ SECOND = 1_000_000_000
 
 
 def test_growth_mode_volume_earns_a_tenth_of_an_action_a_dollar() -> None:
-    budget = ActionBudget(BudgetConfig(initial_actions=10_000, credit_per_usd=0.1))
+    budget = ActionBudget(BudgetConfig(initial_actions=10_000), growth_mode=True)
     budget.on_volume(5_000.0)
     budget.on_actions(300)
     # 10,000 + 0.1 x 5,000 - 300
@@ -73,7 +73,13 @@ def test_a_strategy_that_obeys_never_spends_the_reserve(steps: list[tuple[int, f
 
 @pytest.mark.parametrize(
     "bad",
-    [{"horizon_hours": 0.0}, {"credit_per_usd": -1.0}, {"burst": 0}, {"max_tolerance_multiple": 0.5}, {"reserve": -1}],
+    [
+        {"horizon_hours": 0.0},
+        {"credit_per_usd": -1.0},
+        {"burst": 0},
+        {"max_tolerance_multiple": 0.5},
+        {"reserve": -1},
+    ],
     ids=lambda bad: next(iter(bad)),
 )
 def test_a_nonsense_budget_is_refused(bad: dict[str, float]) -> None:

@@ -3,10 +3,10 @@
 from pathlib import Path
 
 import pytest
-from amm500_catalog.errors import InputError
 from pydantic import BaseModel
 from pydantic import ConfigDict
 
+from amm500_catalog.errors import InputError
 from amm500_nautilus.quoting.config import LadderConfig
 from amm500_nautilus.runtime.load import apply_overrides
 from amm500_nautilus.runtime.load import read_yaml

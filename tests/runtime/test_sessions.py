@@ -2,6 +2,7 @@
 
 from datetime import UTC
 from datetime import datetime
+from itertools import pairwise
 
 from amm500_nautilus.runtime.sessions import session_spans
 
@@ -23,7 +24,7 @@ def test_a_week_round_the_clock_is_cut_into_cash_futures_and_weekend() -> None:
     assert hours(spans, "futures") == 118 - 4 - 32.5 + 1
     # Friday 22:00 to Sunday 23:00, and four breaks
     assert hours(spans, "weekend") == 49 + 4
-    assert all(left[1] == right[0] for left, right in zip(spans, spans[1:], strict=False))
+    assert all(left[1] == right[0] for left, right in pairwise(spans))
 
 
 def test_a_holiday_has_no_cash_session() -> None:

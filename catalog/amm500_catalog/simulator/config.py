@@ -18,6 +18,10 @@ TOXICITY_TARGETS: dict[str, tuple[float, float]] = {
     "middle": (-0.38, -0.57),
     "high": (-0.49, -0.80),
 }
+# the depths below belong to a market of this volume a day (km:US500 in January 2026)
+BASE_VOLUME = 3.4e6
+# from km's 0.33M of ten-level depth at 3.4M a day to 4.0M, 9.0M and 6.2M at 2.5, 3.2 and 1.5 billion (BTC, ETH, SOL)
+VOLUME_POWER = 0.45
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +105,9 @@ class SimulatorConfig:
         Seconds between oracle and mark prices.
     premium_deviation_bps : float
         Deviation of the book's premium over the oracle.
+    liquidity : float, optional
+        A factor on every depth. None follows the bars' volume: depth grows with the power ``VOLUME_POWER`` of a median day over
+        ``BASE_VOLUME``; one where the bars carry no volume.
     price_decimals : int, optional
         Decimals of prices; by the venue's five-figure rule when None.
     twin : TwinConfig, optional
@@ -131,6 +138,7 @@ class SimulatorConfig:
     prints_per_taker: float = 2.3
     oracle_interval_s: float = 3.0
     premium_deviation_bps: float = 0.5
+    liquidity: float | None = None
     price_decimals: int | None = None
     twin: TwinConfig | None = None
 
@@ -147,6 +155,9 @@ class SimulatorConfig:
         _require(len(self.level_weights) == 10, "level_weights", len(self.level_weights), "ten levels")
         _require(
             len(self.level_deviations) == 10, "level_deviations", len(self.level_deviations), "ten levels"
+        )
+        _require(
+            self.liquidity is None or self.liquidity > 0, "liquidity", self.liquidity, "above 0, or null"
         )
         shares = sum(self.spread_shares)
         _require(math.isclose(shares, 1.0, abs_tol=1e-6), "spread_shares", shares, "shares that sum to 1")

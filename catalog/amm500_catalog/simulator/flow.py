@@ -34,7 +34,7 @@ _NOISE_WORTH = 1e-4
 _LOOKS = 4
 # how far apart on the ladder those moments are
 _LOOK_STEP = 0.002
-TAKERS = ("noise", "lasting", "passing", "slow", "late")
+TAKERS = ("noise", "lasting", "passing", "slow")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ def taker_weights(
     Return the arrival weights of each kind of taker at each (step, side), and the mid's moves over 1 s and 5 s in ticks.
 
     Columns are sell and buy. Noise takers know nothing; ``lasting`` know the next second of a move that goes on, ``passing``
-    of one that fades, ``slow`` know the next five seconds, ``late`` buy what is about to fall.
+    of one that fades, ``slow`` know the next five seconds.
     """
     mid = book.mid_half_ticks / 2.0
     move_1, move_5 = (_forward(mid, round(h / step_s)) for h in (1.0, 5.0))
@@ -103,7 +103,6 @@ def taker_weights(
         "lasting": busy * gain_1 * goes_on,
         "passing": busy * gain_1 * ~goes_on,
         "slow": busy * gain_5,
-        "late": base * np.maximum(-five, 0.0),
     }
     tail = round(5.0 / step_s)
     for w in weights.values():
@@ -113,11 +112,7 @@ def taker_weights(
 
 
 def solve_mix(
-    weights: dict[str, Floats],
-    book: Book,
-    move_1: Floats,
-    move_5: Floats,
-    targets: tuple[float, float]
+    weights: dict[str, Floats], book: Book, move_1: Floats, move_5: Floats, targets: tuple[float, float]
 ) -> Mix:
     """
     Return the mix of takers whose mean maker markout is the target at 1 s and 5 s, in deviations of the mid.
@@ -304,7 +299,7 @@ def _draw_sizes(
     sizes = sizes[: int(np.searchsorted(total, target)) + 1].copy()
     sizes[int(np.argmax(sizes))] += max(0, target - int(total[-1]))
     sizes[-1] -= max(0, int(sizes.sum()) - target)
-    return sizes[sizes > 0]
+    return np.asarray(sizes[sizes > 0])
 
 
 def _execute(book: Book, step: Ints, offset: Ints, side: Ints, lots: Ints, order: Ints) -> Prints:

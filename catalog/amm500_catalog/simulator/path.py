@@ -15,7 +15,7 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
 # an anchor needs room on both sides: open, high, low, close and a step between them
-_FEWEST_STEPS = 6
+FEWEST_STEPS = 6
 # the time spent on a leg grows with its length; this share of a bar's variance is time spent anyway
 _IDLE_SHARE = 0.05
 # trading comes in bursts: hold time and deviation of the log of activity
@@ -27,9 +27,10 @@ _TICK_VARIANCE = 1.0
 
 # long bars leave their inside open: its noise is scaled until a minute's change has the variance the bars' ranges tell
 _MATCH_S = 60.0
-_MATCH_ROUNDS = 3
-_LEAST_FACTOR = 0.3
-_LARGEST_FACTOR = 3.0
+_MATCH_ROUNDS = 5
+_LONGEST_PULL_S = 400.0
+_SHORTEST_PULL_S = 10.0
+_LARGEST_FACTOR = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,15 +61,16 @@ def step_variance(bars: RunBars, *, neighbors: int = 5) -> Floats:
     """
     Return each bar's variance a step, in ticks squared, half its own and half its neighborhood's.
 
-    The estimate is Garman and Klass's from open, high, low and close.
+    It is the mean of Garman and Klass's estimate and the squared change: ranges of sparse trading read low, one change is noisy.
     """
     span = (bars.high - bars.low) ** 2
     change = (bars.close - bars.open) ** 2
-    own = np.maximum(0.5 * span - (2 * np.log(2.0) - 1.0) * change, 0.0) / bars.steps
+    by_range = np.maximum(0.5 * span - (2 * np.log(2.0) - 1.0) * change, 0.0)
+    own = 0.5 * (by_range + change) / bars.steps
     width = min(neighbors, len(own))
     kernel = np.ones(width)
     around = np.convolve(own, kernel, mode="same") / np.convolve(np.ones_like(own), kernel, mode="same")
-    # a bar without range still trades: a hundredth of a tick squared a step keeps its book alive inside the range
+    # a bar without any range keeps a little, so that nothing is divided by zero; the fold holds the price
     return np.asarray(np.maximum(0.5 * own + 0.5 * around, 1e-6), dtype=np.float64)
 
 
@@ -110,43 +112,50 @@ def latent_path(
     noise = _momentum(n, rng, step_s=step_s, trend_s=trend, share=trend_share) * activity
     moves = noise * np.repeat(np.sqrt(variance), bars.steps)
     at, values = _anchors(bars, variance, rng)
-    join = partial(_join, bars, moves, np.cumsum(activity**2), at, values)
+    join = partial(_join, bars, moves * roughness, np.cumsum(activity**2), at, values)
     minute = round(_MATCH_S / step_s)
     if n < 4 * minute or float(np.median(bars.steps)) <= minute:
         # bars of a minute or less leave nothing to match
-        return LatentPath(join(roughness), activity)
+        return LatentPath(join(1.0, 1.0), activity)
     wanted = minute * float(np.average(variance, weights=bars.steps)) * roughness**2
-    factor = _matching_factor(join, minute, wanted)
-    return LatentPath(join(factor), activity)
+    return LatentPath(_matched(join, minute, wanted, step_s=step_s), activity)
 
 
-def _matching_factor(join: Callable[[float], Floats], steps: int, wanted: float) -> float:
+def _matched(join: Callable[[float, float], Floats], steps: int, wanted: float, *, step_s: float) -> Floats:
     """
-    Return the factor on the noise at which the mean squared change over so many steps is the wanted one.
+    Return the path whose mean squared change over so many steps is nearest to the wanted one.
 
-    The legs between anchors and the fold at the extremes make the change differ from the noise's own; squared change grows
-    nearly linearly with the squared factor, so a few secant steps reach it.
+    Legs from extreme to extreme are steeper than a walk, so a minute's change comes out too large: then the noise is pulled
+    back to the leg, over the longest time that is short enough, which leaves changes over seconds as they are. Where it comes
+    out too small, in very long bars, the noise is scaled up.
     """
-
-    def squared(factor: float) -> float:
-        path = join(factor)
-        return float(np.mean((path[steps:] - path[:-steps]) ** 2))
-
-    still = squared(_LEAST_FACTOR)
+    path = join(1.0, 1.0)
+    if _mean_square(path, steps) > wanted:
+        slow, fast = np.log(_LONGEST_PULL_S), np.log(_SHORTEST_PULL_S)
+        for _ in range(_MATCH_ROUNDS):
+            middle = 0.5 * (slow + fast)
+            path = join(1.0, float(np.exp(-step_s / np.exp(middle))))
+            if _mean_square(path, steps) > wanted:
+                slow = middle
+            else:
+                fast = middle
+        return path
     factor = 1.0
     for _ in range(_MATCH_ROUNDS):
-        slope = (squared(factor) - still) / (factor**2 - _LEAST_FACTOR**2)
-        if slope <= 0 or wanted <= still:
-            return _LEAST_FACTOR
-        factor = float(
-            np.clip(np.sqrt(_LEAST_FACTOR**2 + (wanted - still) / slope), _LEAST_FACTOR * 1.05, _LARGEST_FACTOR)
-        )
-    return factor
+        factor = min(factor * float(np.sqrt(wanted / max(_mean_square(path, steps), 1e-12))), _LARGEST_FACTOR)
+        path = join(factor, 1.0)
+    return path
 
 
-def _join(bars: RunBars, moves: Floats, clock: Floats, at: Ints, values: Floats, factor: float) -> Floats:
-    """Return the path through the anchors with the noise's moves between them, folded into each bar's range."""
-    walk = np.cumsum(moves) * factor
+def _mean_square(path: Floats, steps: int) -> float:
+    return float(np.mean((path[steps:] - path[:-steps]) ** 2))
+
+
+def _join(
+    bars: RunBars, moves: Floats, clock: Floats, at: Ints, values: Floats, factor: float, keep: float
+) -> Floats:
+    """Return the path through the anchors with the noise between them, each step keeping so much of it, folded into the range."""
+    walk = lfilter([factor], [1.0, -keep], moves)
     leg = np.minimum(np.searchsorted(at, np.arange(len(moves)), side="right") - 1, len(at) - 2)
     left, right = at[leg], at[leg + 1]
     share = (clock - clock[left]) / np.maximum(clock[right] - clock[left], 1e-12)
@@ -206,17 +215,3 @@ def _fold(free: Floats, low: Floats, high: Floats) -> Floats:
     inside = np.mod(free - low, 2.0 * safe)
     folded = low + np.minimum(inside, 2.0 * safe - inside)
     return np.asarray(np.where(span > 0, folded, low), dtype=np.float64)
-
-
-def require_room(steps: Ints) -> None:
-    """
-    Check that every bar has room for its four prices.
-
-    Raises
-    ------
-    ValueError
-        If a bar is shorter than six grid steps.
-
-    """
-    if len(steps) and int(steps.min()) < _FEWEST_STEPS:
-        raise ValueError(f"a bar has {int(steps.min())} grid steps, must be at least {_FEWEST_STEPS}")

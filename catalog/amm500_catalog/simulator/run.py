@@ -123,7 +123,10 @@ def simulate_run(
     spread = spread_path(config, path.activity, spread_rng, step_s=step_s)
     bid = touch_path(path.ticks, spread, slack_ticks=config.touch_slack_ticks)
     lot_notional = market.tick_lot * float(np.mean(path.ticks))
-    book = build_book(config, bid, spread, size_rng, step_s=step_s, lot_notional=lot_notional)
+    liquidity = config.liquidity or 1.0
+    book = build_book(
+        config, bid, spread, size_rng, step_s=step_s, lot_notional=lot_notional, liquidity=liquidity
+    )
     weights, move_1, move_5 = taker_weights(book, path.activity, intent_rng, step_s=step_s)
     fewest = max(1, int(np.ceil(LEAST_NOTIONAL / lot_notional)))
     draw = partial(
@@ -131,7 +134,7 @@ def simulate_run(
         config,
         book,
         volume=volume,
-        touch_lots=median_touch_notional(config) / lot_notional,
+        touch_lots=liquidity * median_touch_notional(config) / lot_notional,
         price_ticks_to_notional=market.tick_lot,
         step_ms=round(step_s * 1000),
     )
@@ -189,7 +192,7 @@ def _twin(
         rng,
         step_s=config.depth_interval_s,
         lot_notional=lot_notional,
-        liquidity=twin.liquidity,
+        liquidity=twin.liquidity * (config.liquidity or 1.0),
     )
     none = np.zeros(0, dtype=np.int64)
     nothing = Prints(none, none, none, none, none, none)

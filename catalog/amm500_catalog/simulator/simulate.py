@@ -6,6 +6,7 @@ from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Mapping
 from dataclasses import dataclass
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -20,6 +21,7 @@ from nautilus_trader.model.data import QuoteTick
 from nautilus_trader.model.data import TradeTick
 
 from amm500_catalog.arrow import DAY_NS
+from amm500_catalog.arrow import ROW_GROUP_ROWS
 from amm500_catalog.arrow import CatalogWriter
 from amm500_catalog.arrow import Precision
 from amm500_catalog.arrow import depth_table
@@ -30,9 +32,12 @@ from amm500_catalog.arrow import trade_table
 from amm500_catalog.errors import InputError
 from amm500_catalog.simulator.book import ASK
 from amm500_catalog.simulator.book import BID
+from amm500_catalog.simulator.book import Book
+from amm500_catalog.simulator.config import BASE_VOLUME
+from amm500_catalog.simulator.config import VOLUME_POWER
 from amm500_catalog.simulator.config import SimulatorConfig
+from amm500_catalog.simulator.path import FEWEST_STEPS
 from amm500_catalog.simulator.path import RunBars
-from amm500_catalog.simulator.path import require_room
 from amm500_catalog.simulator.run import SECOND_NS
 from amm500_catalog.simulator.run import Market
 from amm500_catalog.simulator.run import Run
@@ -141,19 +146,21 @@ def simulate(
         If the bars are empty, out of order, overlap, or hold impossible prices.
 
     """
-    kept = _checked(bars, sessions)
+    kept = _checked(bars, sessions, config)
     decimals = price_decimals(config, spec, float(kept["close"].median()))
     precision = Precision(spec.instrument_id, decimals, spec.sz_decimals)
     market = Market(tick=10.0**-decimals, lot=10.0**-spec.sz_decimals)
     writer = CatalogWriter(out_root, storage_options)
     runs = _runs(kept, sessions)
     days = sorted({start // DAY_NS for start, _ in runs})
+    by_day = {day: [(start, part) for start, part in runs if start // DAY_NS == day] for day in days}
+    config = _with_liquidity(config, list(by_day.values()))
     ranges = tuple((start, int(part["ts_close_ns"].iloc[-1])) for start, part in runs)
     rows = dict.fromkeys(STREAMS, 0)
     takers: dict[str, float] = {}
     no_volume = 0
     for done, day in enumerate(days):
-        parts = [(start, part) for start, part in runs if start // DAY_NS == day]
+        parts = by_day[day]
         volume, given = _day_volume(config, parts)
         no_volume += not given
         made = list(_simulate_day(parts, volume, market, config, seed))
@@ -175,7 +182,9 @@ def simulate(
     return SimulationResult(ranges, rows, params, defaults)
 
 
-def _checked(bars: pd.DataFrame, sessions: tuple[tuple[int, int], ...]) -> pd.DataFrame:
+def _checked(
+    bars: pd.DataFrame, sessions: tuple[tuple[int, int], ...], config: SimulatorConfig
+) -> pd.DataFrame:
     needed = ["ts_open_ns", "ts_close_ns", "open", "high", "low", "close"]
     lacking = [c for c in needed if c not in bars.columns]
     if lacking:
@@ -191,6 +200,10 @@ def _checked(bars: pd.DataFrame, sessions: tuple[tuple[int, int], ...]) -> pd.Da
     opens, closes = kept["ts_open_ns"].to_numpy(), kept["ts_close_ns"].to_numpy()
     if (closes <= opens).any() or (opens[1:] < closes[:-1]).any():
         raise InputError("bars overlap or are out of order", "bars", "bars in time order, one at a time")
+    shortest = int((closes - opens).min())
+    if shortest < FEWEST_STEPS * config.depth_interval_s * SECOND_NS:
+        least = FEWEST_STEPS * config.depth_interval_s
+        raise InputError(f"a bar lasts {shortest / SECOND_NS:g} s", "bars", f"bars of at least {least:g} s")
     prices = kept[["open", "high", "low", "close"]].to_numpy(dtype=np.float64)
     if not np.isfinite(prices).all() or (prices <= 0).any():
         raise InputError("a price is zero, negative or missing", "bars", "positive prices")
@@ -210,6 +223,15 @@ def _runs(bars: pd.DataFrame, sessions: tuple[tuple[int, int], ...]) -> list[tup
     starts = np.r_[0, np.flatnonzero(cut) + 1]
     ends = np.r_[starts[1:], len(bars)]
     return [(int(opens[a]), bars.iloc[a:b]) for a, b in zip(starts, ends, strict=True)]
+
+
+def _with_liquidity(config: SimulatorConfig, days: list[list[tuple[int, pd.DataFrame]]]) -> SimulatorConfig:
+    """Return the configuration with its liquidity settled: as given, else by the bars' median day, else one."""
+    if config.liquidity is not None:
+        return config
+    volumes = [sum(volume) for volume, given in (_day_volume(config, parts) for parts in days) if given]
+    factor = float((np.median(volumes) / BASE_VOLUME) ** VOLUME_POWER) if volumes else 1.0
+    return replace(config, liquidity=factor)
 
 
 def _day_volume(config: SimulatorConfig, parts: list[tuple[int, pd.DataFrame]]) -> tuple[list[float], bool]:
@@ -232,7 +254,6 @@ def _simulate_day(
     step_ns = round(config.depth_interval_s * SECOND_NS)
     for (start, part), volume in zip(parts, volumes, strict=True):
         steps = ((part["ts_close_ns"] - part["ts_open_ns"]) // step_ns).to_numpy(dtype=np.int64)
-        require_room(steps)
         ticks = {
             c: part[c].to_numpy(dtype=np.float64) / market.tick for c in ("open", "high", "low", "close")
         }
@@ -252,17 +273,9 @@ def _write_day(
     def join(columns: list[Any]) -> Any:
         return np.concatenate(columns)
 
-    ts = join([r.ts for r in runs])
-    book = {
-        "bid_ticks": join([r.book.ticks[BID] for r in runs]),
-        "ask_ticks": join([r.book.ticks[ASK] for r in runs]),
-        "bid_lots": join([r.book.lots[BID] for r in runs]),
-        "ask_lots": join([r.book.lots[ASK] for r in runs]),
-    }
     trade_ts = join([r.ts[r.prints.step] + r.prints.offset_ms * MS_NS for r in runs])
     oracle_ts = join([r.ts[r.oracle_step] for r in runs])
     tables = {
-        OrderBookDepth10: depth_table(precision, ts=ts, **book),
         QuoteTick: _quotes(precision, Quotes.join([r.quotes for r in runs])),
         TradeTick: trade_table(
             precision,
@@ -279,11 +292,27 @@ def _write_day(
             MarkPriceUpdate, precision, ts=oracle_ts, ticks=join([r.mark_ticks for r in runs])
         ),
     }
-    rows: dict[str, int] = {}
+    rows = {"OrderBookDepth10": sum(len(r.ts) for r in runs)}
+    writer.write_parts(OrderBookDepth10, precision, _depth_parts(precision, [(r.ts, r.book) for r in runs]))
     for data_cls, table in tables.items():
         writer.write(data_cls, precision, table)
         rows[data_cls.__name__] = table.num_rows
-    return rows | _write_twin(writer, config, runs, ts)
+    return rows | _write_twin(writer, config, runs)
+
+
+def _depth_parts(precision: Precision, books: list[tuple[Ints, Book]]) -> Iterator[Any]:
+    """Yield the depth a row group at a time: a whole day's columns are twice the size of the book they come from."""
+    for ts, book in books:
+        for begin in range(0, len(ts), ROW_GROUP_ROWS):
+            rows = slice(begin, begin + ROW_GROUP_ROWS)
+            yield depth_table(
+                precision,
+                ts=ts[rows],
+                bid_ticks=book.ticks[BID][rows],
+                bid_lots=book.lots[BID][rows],
+                ask_ticks=book.ticks[ASK][rows],
+                ask_lots=book.lots[ASK][rows],
+            )
 
 
 def _quotes(precision: Precision, quotes: Quotes) -> Any:
@@ -297,7 +326,7 @@ def _quotes(precision: Precision, quotes: Quotes) -> Any:
     )
 
 
-def _write_twin(writer: CatalogWriter, config: SimulatorConfig, runs: list[Run], ts: Ints) -> dict[str, int]:
+def _write_twin(writer: CatalogWriter, config: SimulatorConfig, runs: list[Run]) -> dict[str, int]:
     if config.twin is None:
         return {}
     twins = [r.twin for r in runs if r.twin is not None]
@@ -306,13 +335,9 @@ def _write_twin(writer: CatalogWriter, config: SimulatorConfig, runs: list[Run],
     writer.write(QuoteTick, precision, quotes)
     rows = {"twin.QuoteTick": int(quotes.num_rows)}
     if config.twin.depth:
-        sides: Any = {
-            f"{side}_{unit}": np.concatenate([getattr(t.book, unit)[i] for t in twins])
-            for i, side in ((BID, "bid"), (ASK, "ask"))
-            for unit in ("ticks", "lots")
-        }
-        writer.write(OrderBookDepth10, precision, depth_table(precision, ts=ts, **sides))
-        rows["twin.OrderBookDepth10"] = len(ts)
+        books = [(r.ts, r.twin.book) for r in runs if r.twin is not None]
+        writer.write_parts(OrderBookDepth10, precision, _depth_parts(precision, books))
+        rows["twin.OrderBookDepth10"] = sum(len(ts) for ts, _ in books)
     return rows
 
 
@@ -347,6 +372,8 @@ def _defaults(
         said.append(
             f"funding rate {config.funding_rate_hourly:.9f} an hour for {missing} of {hours} hours (source has none)"
         )
+    if config.liquidity not in (None, 1.0):
+        said.append(f"depth is {config.liquidity:.2f} times km:US500's, by the day's volume or as configured")
     if config.twin is not None:
         said.append(
             f"the twin {config.twin.instrument_id} is simulated and leads by {config.twin.lag_ms:g} ms"

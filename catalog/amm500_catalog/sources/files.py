@@ -213,7 +213,13 @@ def read_bars(
     rows = bars.index.to_numpy()
     bars = bars.reset_index(drop=True)
     step = interval_s or _interval(bars["ts_open_ns"].to_numpy(), name)
-    check_spacing(bars["ts_open_ns"].to_numpy(), step, path=name, header_lines=header_lines)
+    check_spacing(
+        bars["ts_open_ns"].to_numpy(),
+        step,
+        path=name,
+        gap_s=gap_intervals(step) * step,
+        header_lines=header_lines,
+    )
     if is_close:
         bars["ts_open_ns"] -= step * NS
     bars.insert(1, "ts_close_ns", bars["ts_open_ns"] + step * NS)

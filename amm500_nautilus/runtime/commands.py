@@ -1,0 +1,203 @@
+"""What each ``amm500`` subcommand does; heavy rooms are imported only by the command that needs them."""
+
+import argparse
+import json
+import tempfile
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from amm500_catalog.errors import InputError
+from amm500_nautilus.quoting.types import Plan
+from amm500_nautilus.runtime.config import RunConfig
+from amm500_nautilus.runtime.config import load_config
+from amm500_nautilus.runtime.exits import DONE
+from amm500_nautilus.runtime.exits import FAILED
+from amm500_nautilus.runtime.progress import Progress
+
+
+MODELS = ("tiered", "fixed_grid", "glft")
+TOXICITIES = ("low", "middle", "high")
+
+
+def backtest(args: argparse.Namespace) -> int:
+    """Run a backtest."""
+    from amm500_nautilus.report.terminal import print_summary  # noqa: PLC0415
+    from amm500_nautilus.runtime.backtest import run  # noqa: PLC0415
+
+    config = load_config(args.config, args.overrides)
+    with Progress(quiet=args.quiet) as progress:
+        result = run(config, out=args.out, progress=progress)
+    print_summary(result.summary, result.run_dir)
+    return DONE
+
+
+def check(args: argparse.Namespace) -> int:
+    """Validate a run file and print the first ladder it would quote."""
+    from amm500_nautilus.quoting.engine import QuoteEngine  # noqa: PLC0415
+    from amm500_nautilus.runtime.backtest import market_shape  # noqa: PLC0415
+    from amm500_nautilus.runtime.models import build  # noqa: PLC0415
+
+    config = load_config(args.config, args.overrides)
+    price = config.market.price
+    if price is None:
+        print(
+            f"{args.config}: valid; market.price is not set, so the ladder waits for the data's first price"
+        )
+        return DONE
+    shape = market_shape(config, price)
+    engine = QuoteEngine(shape, build(config.strategy.quoting))
+    equity, leverage = float(config.account.equity), config.account.leverage
+    problems = engine.check(equity, leverage, price)
+    if problems:
+        raise InputError("; ".join(problems), str(args.config))
+    ticks = round(price / shape.tick)
+    plan = engine.first_ladder(equity, leverage, ticks, ticks + 1)
+    print(f"{args.config}: valid. First ladder of {config.market.coin} at {price:g} with {equity:,.0f}:")
+    print(ladder_text(plan, shape.tick, shape.lot, price))
+    return DONE
+
+
+def ladder_text(plan: Plan, tick: float, lot: float, price: float) -> str:
+    """Return a ladder as a table, furthest ask first."""
+    lines = [f"{'side':>5} {'level':>5} {'price':>12} {'size':>12} {'value':>12} {'bp':>7}"]
+    rows = [("ask", index, level) for index, level in reversed(list(enumerate(plan.asks)))]
+    rows += [("bid", index, level) for index, level in enumerate(plan.bids)]
+    for side, index, level in rows:
+        at, size = level.price_ticks * tick, level.lots * lot
+        away = abs(at - price) / price * 1e4
+        lines.append(f"{side:>5} {index:>5} {at:>12,.4f} {size:>12,.5f} {at * size:>12,.2f} {away:>7.2f}")
+    return "\n".join(lines)
+
+
+def compare(args: argparse.Namespace) -> int:
+    """Run the quoting models, or one model at every toxicity, on the same data and print them side by side."""
+    from amm500_nautilus.report.terminal import print_compare  # noqa: PLC0415
+    from amm500_nautilus.runtime.backtest import run  # noqa: PLC0415
+
+    summaries: list[dict[str, Any]] = []
+    with Progress(quiet=args.quiet) as progress, tempfile.TemporaryDirectory() as folder:
+        root = Path(args.out) if args.out is not None else Path(folder)
+        for name, config in variants(args):
+            progress.say(f"running {name}")
+            result = run(config, out=root / name, progress=progress)
+            summaries.append(result.summary)
+    print_compare(summaries)
+    return DONE
+
+
+def variants(args: argparse.Namespace) -> list[tuple[str, RunConfig]]:
+    """Return the named configurations that ``compare`` runs."""
+    if args.toxicity:
+        pairs = [(f"tox-{level}", f"simulator.toxicity={level}") for level in TOXICITIES]
+    else:
+        pairs = [(model, f"strategy.quoting.model={model}") for model in MODELS]
+    plain = "report.tearsheet=false"
+    found = []
+    for name, override in pairs:
+        overrides = [*args.overrides, override]
+        if args.out is None:
+            overrides.append(plain)
+        config = load_config(args.config, overrides)
+        found.append((name, config.model_copy(update={"name": f"{config.name}-{name}"})))
+    return found
+
+
+def fetch(args: argparse.Namespace) -> int:
+    """Fetch or make a run file's data and store it."""
+    from amm500_nautilus.runtime.data import prepare  # noqa: PLC0415
+
+    config = load_config(args.config, args.overrides)
+    with Progress(quiet=args.quiet) as progress:
+        dataset = prepare(config, progress)
+    info = dataset.info
+    print(f"{info.name}: {info.description}")
+    for default in info.defaults:
+        print(f"assumed: {default}")
+    return DONE
+
+
+def calibrate(args: argparse.Namespace) -> int:
+    """Print real and simulated markets side by side, and whether each bar of the calibration holds."""
+    from amm500_catalog.calibrate import measure_catalog  # noqa: PLC0415
+    from amm500_catalog.calibrate_report import calibration_report  # noqa: PLC0415
+    from amm500_catalog.calibrate_report import simulate_levels  # noqa: PLC0415
+
+    with tempfile.TemporaryDirectory() as folder, Progress(quiet=args.quiet) as progress:
+        simulated = []
+        if args.config is not None:
+            from amm500_nautilus.runtime.data import prepare  # noqa: PLC0415
+
+            config = load_config(args.config, args.overrides)
+            dataset = prepare(config, progress)
+            base = dataset.store.base(dataset.label)
+            measured = measure_catalog(base, dataset.info.instrument_id)
+            simulated = [replace(measured, name=dataset.info.name)]
+        elif not args.no_simulation:
+            progress.say("simulating a few hours at each toxicity")
+            simulated = list(simulate_levels(folder, seed=args.seed))
+        report = calibration_report(
+            recordings=args.recordings,
+            samples=args.samples,
+            simulated=simulated,
+        )
+    print(report.text())
+    return DONE if all(item.holds for item in report.checks) else FAILED
+
+
+def why(args: argparse.Namespace) -> int:
+    """Say why a run was not quoting."""
+    from amm500_nautilus.report.terminal import print_why  # noqa: PLC0415
+
+    print_why(args.run)
+    return DONE
+
+
+def report(args: argparse.Namespace) -> int:
+    """Build a run's tearsheet again."""
+    from amm500_nautilus.report.tearsheet import write_tearsheet  # noqa: PLC0415
+    from amm500_nautilus.report.terminal import print_summary  # noqa: PLC0415
+
+    path = Path(args.run) / "summary.json"
+    if not path.is_file():
+        raise InputError("there is no summary.json", str(args.run), "a finished run directory")
+    summary = json.loads(path.read_text(encoding="utf-8"))
+    write_tearsheet(args.run, summary)
+    print_summary(summary, args.run)
+    return DONE
+
+
+def catalog(args: argparse.Namespace) -> int:
+    """List, check or query the catalogue."""
+    from amm500_catalog.cli import catalog_check  # noqa: PLC0415
+    from amm500_catalog.cli import catalog_ls  # noqa: PLC0415
+    from amm500_catalog.cli import catalog_query  # noqa: PLC0415
+
+    if args.action == "ls":
+        print(catalog_ls(args.root).text())
+        return DONE
+    if args.action == "check":
+        found = catalog_check(args.root)
+        print(found.text())
+        return DONE if found.is_sound else FAILED
+    if not args.sql:
+        raise InputError(
+            "the statement is missing",
+            "amm500 catalog query",
+            'SQL, for example "select count(*) from trades"',
+        )
+    print(catalog_query(args.root, args.sql).text())
+    return DONE
+
+
+__all__: Sequence[str] = (
+    "backtest",
+    "calibrate",
+    "catalog",
+    "check",
+    "compare",
+    "fetch",
+    "report",
+    "why",
+)

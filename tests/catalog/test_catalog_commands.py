@@ -1,0 +1,175 @@
+"""What ``amm500 catalog ls``, ``check`` and ``query`` say."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pytest
+from nautilus_trader.model.data import OrderBookDepth10
+from nautilus_trader.model.data import QuoteTick
+from nautilus_trader.model.data import TradeTick
+
+from amm500_catalog.cli import catalog_check
+from amm500_catalog.cli import catalog_ls
+from amm500_catalog.cli import catalog_query
+from amm500_catalog.errors import InputError
+from amm500_catalog.sources.recordings import snapshot_deltas
+from amm500_catalog.store import CatalogStore
+from amm500_catalog.tables import StreamTable
+from amm500_catalog.tables import file_name
+from amm500_catalog.tables import stream_table
+
+
+SECOND = 1_000_000_000
+Streams = Callable[..., list[StreamTable]]
+
+
+@pytest.fixture
+def filled(
+    store: CatalogStore, instrument: Any, make_streams: Streams, manifest: Callable[..., dict[str, Any]]
+) -> CatalogStore:
+    store.commit("a", make_streams(60), manifest(60), instruments=[instrument])
+    return store
+
+
+def rewrite(store: CatalogStore, cls: type, identifier: str, change: Callable[[pa.Table], pa.Table]) -> None:
+    (file,) = store.files(cls, identifier)
+    store._write_table(file.path, change(store.read_table(file.path)))
+
+
+def test_ls_has_a_row_a_stream_and_marks_what_is_simulated(
+    filled: CatalogStore, make_streams: Streams, manifest: Callable[..., dict[str, Any]]
+) -> None:
+    with filled.stage("sim") as staged:
+        for stream in make_streams(5):
+            staged.write(stream)
+        staged.publish(manifest(5, simulated=True, source="generator"))
+    listed = catalog_ls(filled.root)
+    found = {(row[0], row[1], row[3]): (row[2], row[5]) for row in listed.rows}
+    assert found["real", "real", "TradeTick"] == ("hl-book", 60)
+    assert found["sim", "SIMULATED", "OrderBookDepth10"] == ("generator", 10)
+    assert "SIMULATED" in listed.text()
+    assert len(listed.text().splitlines()) == len(listed.rows) + 2
+
+
+def test_an_empty_catalogue_lists_nothing_and_is_sound(tmp_path: Path) -> None:
+    root = str(tmp_path / "new")
+    assert catalog_ls(root).rows == ()
+    report = catalog_check(root)
+    assert report.is_sound
+    assert report.text() == "0 files, 0 rows read: sound"
+    assert catalog_query(root, "SELECT count(*) FROM trades").rows == ((0,),)
+
+
+def test_a_sound_catalogue_is_said_to_be(filled: CatalogStore) -> None:
+    report = catalog_check(filled.root)
+    assert report.is_sound, report.text()
+    # funding 1, oracle 20, mark 20, trades 60, depth 120, quotes 60
+    assert report.rows == 281
+
+
+def shuffled(table: pa.Table) -> pa.Table:
+    return table.take([1, 0, *range(2, len(table))])
+
+
+def test_check_finds_rows_out_of_order(filled: CatalogStore, instrument: Any) -> None:
+    rewrite(filled, TradeTick, instrument.id.value, shuffled)
+    assert (
+        "row 2 at 2026-01-15 14:30:00 UTC is earlier than the row before" in catalog_check(filled.root).text()
+    )
+
+
+def test_check_finds_repeated_trades(filled: CatalogStore, instrument: Any) -> None:
+    rewrite(
+        filled, TradeTick, instrument.id.value, lambda table: pa.concat_tables([table.slice(0, 1), table])
+    )
+    assert "1 repeated rows (`trade_id`)" in catalog_check(filled.root).text()
+
+
+@pytest.mark.parametrize(
+    ("cls", "bid", "ask"),
+    [(QuoteTick, "bid_price", "ask_price"), (OrderBookDepth10, "bid_price_0", "ask_price_0")],
+)
+def test_check_finds_crossed_books(
+    filled: CatalogStore, instrument: Any, cls: type, bid: str, ask: str
+) -> None:
+    def cross(table: pa.Table) -> pa.Table:
+        names = table.column_names
+        swapped = [table.column(ask if name == bid else bid if name == ask else name) for name in names]
+        return pa.Table.from_arrays(swapped, schema=table.schema)
+
+    rewrite(filled, cls, instrument.id.value, cross)
+    report = catalog_check(filled.root)
+    assert not report.is_sound
+    assert "crossed rows, the first at 2026-01-15 14:30:00 UTC: bid 690.01, ask 690" in report.text()
+
+
+def test_check_finds_a_crossed_snapshot(
+    store: CatalogStore, instrument: Any, manifest: Callable[..., dict[str, Any]]
+) -> None:
+    start = manifest(1)["start_ns"]
+    good = snapshot_deltas(instrument, [(690.0, 1.0)], [(690.01, 1.0)], sequence=1, ts_ns=start)
+    bad = snapshot_deltas(instrument, [(690.02, 1.0)], [(690.01, 1.0)], sequence=2, ts_ns=start + SECOND)
+    store.commit(
+        "books", [stream_table([*good, *bad], instrument.id.value)], manifest(2), instruments=[instrument]
+    )
+    assert "1 crossed books, the first at 2026-01-15 14:30:01 UTC" in catalog_check(store.root).text()
+
+
+def test_check_finds_damaged_and_missing_files(filled: CatalogStore, instrument: Any) -> None:
+    (quotes,) = filled.files(QuoteTick, instrument.id.value)
+    Path(quotes.path).write_bytes(b"PAR1")
+    (trades,) = filled.files(TradeTick, instrument.id.value)
+    Path(trades.path).unlink()
+    text = catalog_check(filled.root).text()
+    assert "the stored file is damaged or half-written" in text
+    assert "holds 0 of the 60 rows that were imported" in text
+    with pytest.raises(InputError, match="damaged or half-written"):
+        catalog_ls(filled.root)
+
+
+def test_check_finds_a_name_that_lies_and_files_that_overlap(filled: CatalogStore, instrument: Any) -> None:
+    (file,) = filled.files(TradeTick, instrument.id.value)
+    Path(file.path).with_name(file_name(file.start_ns + 1, file.end_ns + 1)).write_bytes(
+        Path(file.path).read_bytes()
+    )
+    text = catalog_check(filled.root).text()
+    assert "overlaps" in text
+    assert "not as the name says" in text
+
+
+def test_check_notes_silences_inside_a_session(
+    store: CatalogStore, instrument: Any, make_streams: Streams, manifest: Callable[..., dict[str, Any]]
+) -> None:
+    start = manifest(1)["start_ns"]
+    store.commit("a", make_streams(5), manifest(5), instruments=[instrument])
+    later = start + 300 * SECOND
+    store.commit("b", make_streams(5, start=later), manifest(5, start=later), instruments=[instrument])
+    report = catalog_check(store.root)
+    assert report.is_sound
+    assert "1 silences over 60 s, the longest 295.5 s from 2026-01-15 14:30:04.500000 UTC" in report.text()
+
+
+def test_query_answers_in_numbers_and_times(filled: CatalogStore) -> None:
+    answer = catalog_query(
+        filled.root, "SELECT price, size, side, epoch_ns(ts) FROM trades ORDER BY ts LIMIT 2"
+    )
+    assert answer.columns[:3] == ("price", "size", "side")
+    assert answer.rows == (
+        (690.0, 0.5, "sell", 1_768_487_400 * SECOND),
+        (690.0, 0.5, "buy", 1_768_487_401 * SECOND),
+    )
+    assert catalog_query(filled.root, "SELECT rate FROM funding").rows == ((0.0000125,),)
+
+
+def test_a_refused_query_names_the_views(filled: CatalogStore) -> None:
+    with pytest.raises(
+        InputError, match=r"the query was refused .*; allowed: SQL over depth, deltas, quotes, trades, bars"
+    ):
+        catalog_query(filled.root, "SELECT * FROM nothing")
+
+
+def test_long_answers_are_cut_with_a_count(filled: CatalogStore) -> None:
+    text = catalog_query(filled.root, "SELECT price FROM trades").text(limit=10)
+    assert text.splitlines()[-1] == "... 50 more rows"

@@ -1,0 +1,362 @@
+"""The simulated venue inside the engine: arrivals, refusals, funding, reports, and agreement with Nautilus's account."""
+
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from nautilus_trader.model.data import FundingRateUpdate
+from nautilus_trader.model.data import IndexPriceUpdate
+from nautilus_trader.model.enums import OrderSide
+from nautilus_trader.model.enums import OrderStatus
+from nautilus_trader.model.enums import TimeInForce
+from nautilus_trader.trading.strategy import Strategy
+
+from amm500_catalog import USDH
+from amm500_nautilus.simulation.config import FundingConfig
+from amm500_nautilus.simulation.config import VenueConfig
+from amm500_nautilus.simulation.engine_care import keep_engine_flat
+from amm500_nautilus.simulation.latency import NO_LATENCY
+from amm500_nautilus.simulation.latency import LatencyConfig
+from amm500_nautilus.simulation.setup import SimulatedVenue
+from amm500_nautilus.simulation.setup import add_simulated_venue
+from tests.simulation.market import SECOND
+from tests.simulation.market import T0
+from tests.simulation.market import Quoter
+from tests.simulation.market import QuoterConfig
+from tests.simulation.market import Recorder
+from tests.simulation.market import depth
+from tests.simulation.market import generate
+from tests.simulation.market import load
+from tests.simulation.market import make_engine
+from tests.simulation.market import make_instrument
+from tests.simulation.market import price
+from tests.simulation.market import quote
+from tests.simulation.market import size
+from tests.simulation.market import trade
+
+
+INSTRUMENT = make_instrument()
+IID = INSTRUMENT.id
+BIDS = [(69_000 - k, 500) for k in range(10)]
+ASKS = [(69_002 + k, 500) for k in range(10)]
+MS = 1_000_000
+
+
+class Script(Strategy):
+    """Does one thing a second, each a function of the strategy, and keeps every order event."""
+
+    def __init__(self, steps: list[Callable[["Script"], None]]) -> None:
+        super().__init__()
+        self.steps = steps
+        self.events: list[Any] = []
+        self.orders: dict[str, Any] = {}
+
+    def on_start(self) -> None:
+        for number, step in enumerate(self.steps, start=1):
+            self.clock.set_time_alert_ns(
+                f"step-{number}", T0 + number * SECOND, lambda _event, step=step: step(self)
+            )
+
+    def on_order_event(self, event: Any) -> None:
+        self.events.append(event)
+
+    def send(self, name: str, side: int, ticks: int, lots: int, **options: Any) -> None:
+        tif = options.pop("time_in_force", TimeInForce.GTC)
+        options.setdefault("post_only", tif == TimeInForce.GTC)
+        order = self.order_factory.limit(
+            IID, OrderSide.BUY if side > 0 else OrderSide.SELL, size(lots), price(ticks), tif, **options
+        )
+        self.orders[name] = order
+        self.submit_order(order)
+
+    def of(self, kind: str) -> list[Any]:
+        return [event for event in self.events if type(event).__name__ == kind]
+
+
+def still(seconds: int) -> list[Any]:
+    """A market that does not move."""
+    return [depth(IID, T0 + i * SECOND // 2, BIDS, ASKS) for i in range(seconds * 2)]
+
+
+def run(
+    steps: list[Callable[[Script], None]], data: list[Any], listener: Recorder | None = None, **config: Any
+) -> tuple[Script, SimulatedVenue]:
+    engine = make_engine()
+    settings: dict[str, Any] = {"latency": LatencyConfig(kind="constant", p50_ms=100.0), **config}
+    venue = add_simulated_venue(
+        engine, instrument=INSTRUMENT, config=VenueConfig(**settings), seed=3, listener=listener
+    )
+    load(engine, data)
+    script = Script(steps)
+    engine.add_strategy(script)
+    engine.run()
+    venue.finish()
+    engine.dispose()
+    return script, venue
+
+
+@pytest.mark.parametrize(
+    ("send", "words"),
+    [
+        pytest.param(
+            lambda s: s.send("a", 1, 69_002, 100),
+            "Post only order would have immediately matched, bbo was 690@690.02. asset=150000",
+            id="post-only that crosses",
+        ),
+        pytest.param(
+            # 0.014 x 690 = 9.66
+            lambda s: s.send("a", 1, 69_000, 14),
+            "Order must have minimum value of $10. asset=150000",
+            id="below the smallest value",
+        ),
+        pytest.param(
+            # at 1000 and above, five figures leave one decimal: 1000.01 has six
+            lambda s: s.send("a", -1, 100_001, 100),
+            "Price must be divisible by tick size. asset=150000",
+            id="six significant figures",
+        ),
+        pytest.param(
+            lambda s: s.send("a", 1, 69_000, 100, reduce_only=True),
+            "Reduce only order would increase position. asset=150000",
+            id="reduce-only without a position",
+        ),
+        pytest.param(
+            lambda s: s.send("a", 1, 68_000, 100, time_in_force=TimeInForce.IOC),
+            "Order could not immediately match against any resting orders. asset=150000",
+            id="IOC that meets nothing",
+        ),
+        pytest.param(
+            # 150 x 690 = 103,500 against 10,000 at 10x
+            lambda s: s.send("a", 1, 69_000, 150_000),
+            "Insufficient margin to place order. asset=150000",
+            id="more than the margin",
+        ),
+    ],
+)
+def test_the_venue_refuses_in_its_own_words(send: Callable[[Script], None], words: str) -> None:
+    script, _ = run([send], still(4))
+    [event] = script.of("OrderRejected")
+    assert event.reason == words
+    assert event.due_post_only == words.startswith("Post only")
+
+
+def test_an_order_takes_effect_after_its_latency_to_the_nanosecond() -> None:
+    script, _ = run([lambda s: s.send("a", 1, 69_000, 100)], still(4))
+    [event] = script.of("OrderAccepted")
+    assert event.ts_event == T0 + SECOND + 100 * MS
+
+
+def test_commands_of_one_instant_and_class_travel_as_one_action() -> None:
+    def three(script: Script) -> None:
+        for number in range(3):
+            script.send(str(number), 1, 69_000 - number, 100)
+
+    def cancel(script: Script) -> None:
+        script.cancel_all_orders(IID)
+
+    script, venue = run([three, cancel], still(6), latency=LatencyConfig())
+    assert len({event.ts_event for event in script.of("OrderAccepted")}) == 1
+    assert len({event.ts_event for event in script.of("OrderCanceled")}) == 1
+    assert venue.client.actions == 2
+
+
+def test_a_refused_modify_leaves_the_order_where_it_was() -> None:
+    def move(script: Script) -> None:
+        order = script.orders["a"]
+        script.modify_order(order, order.quantity, price(69_002))
+
+    script, venue = run(
+        [lambda s: s.send("a", 1, 69_000, 100), move],
+        [*still(4), trade(IID, T0 + 3 * SECOND, 69_000, 550, -1)],
+    )
+    [event] = script.of("OrderModifyRejected")
+    assert event.reason.startswith("Post only order would have immediately matched")
+    # it kept its place behind 500: 550 traded, 50 are ours
+    assert venue.ledger.position_lots == 50
+
+
+def test_a_moved_order_goes_to_the_back_of_its_new_queue() -> None:
+    def move(script: Script) -> None:
+        order = script.orders["a"]
+        script.modify_order(order, order.quantity, price(69_000))
+
+    steps = [lambda s: s.send("a", 1, 69_001, 100), move]
+    _, venue = run(steps, [*still(5), trade(IID, T0 + 3 * SECOND, 69_000, 530, -1)])
+    assert venue.ledger.position_lots == 30  # 530 - 500 ahead
+
+
+def test_an_ioc_takes_what_is_displayed_within_its_limit_and_the_rest_is_canceled() -> None:
+    script, venue = run([lambda s: s.send("a", 1, 69_003, 1_200, time_in_force=TimeInForce.IOC)], still(4))
+    assert [(e.last_px.as_double(), e.last_qty.as_double()) for e in script.of("OrderFilled")] == [
+        (690.02, 0.5),
+        (690.03, 0.5),
+    ]
+    assert script.orders["a"].status == OrderStatus.CANCELED
+    assert venue.ledger.maker_fills == 0
+    assert venue.ledger.fees == Decimal(
+        "0.062102"
+    )  # 345.01 and 345.015 at 0.009 %: 0.0310509, 0.03105135, each cut
+
+
+def test_a_reduce_only_order_shrinks_with_the_position_and_may_be_below_the_smallest_value() -> None:
+    steps = [
+        lambda s: s.send("in", 1, 69_002, 10 + 10, time_in_force=TimeInForce.IOC),
+        lambda s: s.send("out", -1, 69_010, 500, reduce_only=True),
+        lambda s: s.send("flat", -1, 69_000, 20, time_in_force=TimeInForce.IOC),
+    ]
+    script, venue = run(steps, still(6))
+    assert script.orders["out"].quantity == size(20)
+    assert script.orders["out"].status == OrderStatus.CANCELED
+    assert venue.ledger.position_lots == 0
+
+
+def test_a_cancel_that_loses_the_race_leaves_the_fill() -> None:
+    steps = [lambda s: s.send("a", 1, 69_001, 100), lambda s: s.cancel_order(s.orders["a"])]
+    # the trade comes 50 ms after the cancel was sent, the cancel needs 100
+    script, venue = run(steps, [*still(5), trade(IID, T0 + 2 * SECOND + 50 * MS, 69_001, 100, -1)])
+    assert script.orders["a"].status == OrderStatus.FILLED
+    assert venue.ledger.position_lots == 100
+
+
+def test_a_fresh_quote_decides_on_post_only_before_the_slower_book_does() -> None:
+    data = [*still(1), quote(IID, T0 + SECOND // 2 + MS, 68_990, 10, 68_992, 10)]
+    data += [depth(IID, T0 + 3 * SECOND, [(68_990, 10)], [(68_992, 10)])]
+    script, _ = run([lambda s: s.send("a", 1, 68_995, 100)], data)
+    [event] = script.of("OrderRejected")
+    assert "bbo was 689.9@689.92" in event.reason
+
+
+def test_nothing_is_left_resting_when_the_strategy_stops() -> None:
+    class Stopping(Script):
+        def on_stop(self) -> None:
+            self.cancel_all_orders(IID)
+
+    engine = make_engine()
+    venue = add_simulated_venue(engine, instrument=INSTRUMENT, config=VenueConfig(), seed=1)
+    load(engine, still(4))
+    script = Stopping([lambda s: s.send("a", 1, 69_000, 100)])
+    engine.add_strategy(script)
+    engine.run()
+    assert script.orders["a"].status == OrderStatus.CANCELED
+    assert venue.ledger.resting_tick_lots == (0, 0)
+    engine.dispose()
+
+
+def test_funding_is_paid_at_the_hour_on_the_oracle_and_the_rate_that_the_data_brings() -> None:
+    start = T0 + 3598 * SECOND
+    hour = T0 + 3600 * SECOND
+    data: list[Any] = [depth(IID, start + i * SECOND, BIDS, ASKS) for i in range(12)]
+    data += [IndexPriceUpdate(IID, price(70_000), start, start)]
+    data += [FundingRateUpdate(IID, Decimal("0.0001"), hour + 100 * MS, hour + 100 * MS)]
+
+    class Buyer(Script):
+        def on_start(self) -> None:
+            self.send("a", 1, 69_002, 100, time_in_force=TimeInForce.IOC)
+
+    engine = make_engine()
+    recorder = Recorder()
+    config = VenueConfig(latency=NO_LATENCY)
+    venue = add_simulated_venue(engine, instrument=INSTRUMENT, config=config, seed=1, listener=recorder)
+    load(engine, data)
+
+    class Later(Script):
+        def on_start(self) -> None:
+            self.clock.set_time_alert_ns("buy", start + SECOND // 2, self.buy)
+
+        def buy(self, _event: Any) -> None:
+            self.send("a", 1, 69_002, 100, time_in_force=TimeInForce.IOC)
+
+    engine.add_strategy(Later([]))
+    engine.run()
+    # 0.1 x 700.00 x 0.0001 = 0.007, paid by the long, once
+    assert [(amount, rate) for _, amount, rate, _ in recorder.funding] == [
+        (Decimal("-0.007"), Decimal("0.0001"))
+    ]
+    assert venue.ledger.funding == Decimal("-0.007")
+    engine.dispose()
+
+
+def test_hours_without_a_rate_are_paid_at_the_named_default_over_a_gap_too() -> None:
+    data: list[Any] = [depth(IID, T0 + i * SECOND // 2, BIDS, ASKS) for i in range(8)]
+    data += [depth(IID, T0 + 3 * 3600 * SECOND + SECOND, BIDS, ASKS)]
+    data += [depth(IID, T0 + 3 * 3600 * SECOND + 9 * SECOND, BIDS, ASKS)]
+    recorder = Recorder()
+    _, venue = run(
+        [lambda s: s.send("a", 1, 69_002, 100, time_in_force=TimeInForce.IOC)],
+        data,
+        recorder,
+        funding=FundingConfig(default_rate=Decimal("0.0001")),
+    )
+    # no oracle either: the mid 690.01 stands in. 0.1 x 690.01 x 0.0001 = 0.0069001, cut to 0.006900, three times
+    assert [amount for _, amount, _, _ in recorder.funding] == [Decimal("-0.0069")] * 3
+    assert venue.clockwork.oracle_fallbacks >= 3
+
+
+def test_markouts_are_the_last_quote_at_or_before_the_horizon() -> None:
+    fill = T0 + 2 * SECOND
+    data = [*still(3), trade(IID, fill, 69_001, 100, -1)]
+    data += [quote(IID, T0, 69_000, 500, 69_002, 500)]
+    data += [quote(IID, fill + SECOND, 69_010, 500, 69_012, 500)]  # exactly at one second: counts
+    data += [quote(IID, fill + SECOND + 1, 69_020, 500, 69_022, 500)]  # one nanosecond later: does not
+    data += [quote(IID, fill + 5 * SECOND + 1, 69_030, 500, 69_032, 500)]
+    recorder = Recorder()
+    run([lambda s: s.send("a", 1, 69_001, 100)], data, recorder)
+    assert recorder.fills[0].mid == pytest.approx(690.01)
+    # 30 s and 60 s lie beyond the data
+    assert recorder.markouts == [(0, 1, pytest.approx(690.11)), (0, 5, pytest.approx(690.21))]
+
+
+def test_an_hour_of_quoting_agrees_with_nautilus_own_margin_account() -> None:
+    instrument = make_instrument("UNFROZEN")
+    engine = make_engine()
+    config = VenueConfig(
+        starting_equity=Decimal(100_000), account="nautilus", funding=FundingConfig(enabled=False)
+    )
+    recorder = Recorder()
+    venue = add_simulated_venue(engine, instrument=instrument, config=config, seed=5, listener=recorder)
+    load(engine, generate(instrument.id, 3600, trades_per_s=0.5, move=0.1))
+    engine.add_strategy(Quoter(QuoterConfig(instrument_id=instrument.id, levels=2)))
+    engine.run()
+    account = engine.portfolio.account(instrument.id.venue)
+    assert len(recorder.fills) >= 200
+    assert venue.ledger.crossings > 0
+    assert abs(account.balance_total(USDH).as_decimal() - venue.ledger.balance) < Decimal("0.0001")
+    net = engine.portfolio.net_position(instrument.id)
+    assert net == venue.ledger.position
+    engine.dispose()
+
+
+def test_the_same_seed_gives_the_same_fills_and_another_seed_other_ones() -> None:
+    def fills(seed: int) -> list[tuple[int, int, int]]:
+        engine = make_engine()
+        recorder = Recorder()
+        add_simulated_venue(engine, instrument=INSTRUMENT, config=VenueConfig(), seed=seed, listener=recorder)
+        load(engine, generate(IID, 300))
+        engine.add_strategy(Quoter(QuoterConfig(instrument_id=IID)))
+        engine.run()
+        engine.dispose()
+        return [(fill.ts_ns, fill.side * fill.lots, fill.price_ticks) for fill in recorder.fills]
+
+    assert fills(1) == fills(1)
+    assert fills(1) != fills(2)
+
+
+def test_a_flat_engine_keeps_no_closed_positions_and_loses_no_realized_pnl() -> None:
+    def realized(*, flat: bool) -> tuple[Any, int]:
+        engine = make_engine()
+        venue = add_simulated_venue(engine, instrument=INSTRUMENT, config=VenueConfig(), seed=1)
+        if flat:
+            keep_engine_flat(engine, venue)
+        load(engine, generate(IID, 600, trades_per_s=2.0))
+        engine.add_strategy(Quoter(QuoterConfig(instrument_id=IID, levels=1, limit=100)))
+        engine.run()
+        pnls = engine.portfolio.analyzer.realized_pnls(USDH)
+        kept = engine.cache.positions_closed_count()
+        engine.dispose()
+        return pnls, kept
+
+    (with_care, kept), (without, _) = realized(flat=True), realized(flat=False)
+    assert len(with_care) > 10
+    assert with_care.tolist() == without.tolist()
+    assert kept == 0
