@@ -59,6 +59,8 @@ ACTION_TOPIC = "amm500.action"
 CYCLE_TIMER = "amm500-cycle"
 OPEN_ALERT = "amm500-open"
 SEEN_TRADES = 10_000
+# the note of a decision whose changes the budget's pace held back: it is the reason when a side is missing
+BUDGET_PACE = "budget_pace"
 # a shut market shorter than this is waited out on the one-second timer
 GAP_NS = 60_000 * NS_PER_MS
 # later than any engine time
@@ -95,6 +97,7 @@ class MarketMaker(Strategy):
         self._closed: deque[tuple[int, Any]] = deque()
         self._prices: dict[int, Price] = {}
         self._saved: dict[str, Any] | None = None
+        self._next_cycle_ns = 0
         self.decisions = 0
 
     # -- lifecycle ------------------------------------------------------------------------------------------------
@@ -151,7 +154,8 @@ class MarketMaker(Strategy):
 
     def _start_cycle(self) -> None:
         interval = self.config.cycle_ms * NS_PER_MS
-        start = (self.clock.timestamp_ns() // interval + 1) * interval
+        # the timer first fires one interval after its start
+        start = self.clock.timestamp_ns() // interval * interval
         self.clock.set_timer_ns(
             name=CYCLE_TIMER,
             interval_ns=interval,
@@ -254,6 +258,10 @@ class MarketMaker(Strategy):
     # -- the cycle ------------------------------------------------------------------------------------------------
 
     def _on_cycle(self, event: Data) -> None:
+        # a backtest's clock still hands out the ticks it had queued when the timer was canceled
+        if event.ts_event < self._next_cycle_ns:
+            return
+        self._next_cycle_ns = event.ts_event + 1
         self._decide(event.ts_event)
         self._tidy(event.ts_event)
 
@@ -278,6 +286,9 @@ class MarketMaker(Strategy):
 
     def _publish(self, ts_ns: int, decision: Decision) -> None:
         best_bid, best_ask, bids, asks = self._orders.best()
+        reasons = decision.reasons
+        if (not bids or not asks) and BUDGET_PACE in decision.notes:
+            reasons = (*reasons, BUDGET_PACE)
         self.msgbus.publish(
             DECISION_TOPIC,
             QuoteSample(
@@ -288,7 +299,7 @@ class MarketMaker(Strategy):
                 n_asks=asks,
                 mid_ticks=decision.mid_ticks,
                 state=decision.state,
-                reasons=decision.reasons,
+                reasons=reasons,
                 factors=decision.plan.factors,
                 volatility=decision.volatility,
                 delta=decision.delta,
@@ -378,6 +389,7 @@ class MarketMaker(Strategy):
         kind, _, next_open = self._calendar.at(ts_ns)
         if kind != CLOSED or next_open - ts_ns < GAP_NS or next_open >= FAR_NS:
             return
+        self._next_cycle_ns = next_open
         self.clock.cancel_timer(CYCLE_TIMER)
         self.clock.set_time_alert_ns(OPEN_ALERT, next_open, self._on_open)
 

@@ -11,6 +11,8 @@ hftbacktest is not a dependency: name a Python that has ``hftbacktest`` and ``nu
 The environment variable ``HFT_PYTHON`` stands for ``--hft-python``. The data is generated into a temporary folder.
 """
 
+# ruff: noqa: PLC0415 - the two sides run in different Pythons, each importing what the other lacks
+
 import argparse
 import importlib.util
 import json
@@ -58,31 +60,10 @@ def hft_side(data: str, schedule: str, queue: str, out: str) -> None:
     from numba import njit
     from numba import uint64
 
-    rows = np.load(data)
-    kind, side = rows["kind"], rows["side"]
-    events = np.zeros(len(kind), ht.event_dtype)
-    base = np.where(kind == 1, ht.TRADE_EVENT, np.where(kind == 2, ht.DEPTH_SNAPSHOT_EVENT, ht.DEPTH_EVENT))
-    sides = np.where(side == 0, ht.BUY_EVENT, ht.SELL_EVENT)
-    both = np.uint64(ht.EXCH_EVENT | ht.LOCAL_EVENT)
-    events["ev"] = base.astype(np.uint64) | sides.astype(np.uint64) | both
-    events["exch_ts"] = rows["ts"]
-    events["local_ts"] = rows["ts"] + FEED_NS
-    events["px"] = rows["px"] * TICK
-    events["qty"] = rows["qty"] * SIZE_MULTIPLE
-    asset = (
-        hb.BacktestAsset()
-        .data([events])
-        .linear_asset(1.0)
-        .constant_order_latency(ORDER_NS, ORDER_NS)
-        .partial_fill_exchange()
-        .trading_value_fee_model(0.0, 0.0)
-        .tick_size(TICK)
-        .lot_size(1.0)
-        .last_trades_capacity(0)
-    )
-    asset = asset.risk_adverse_queue_model() if queue == "risk_adverse" else asset.power_prob_queue_model3(QUEUES[queue])
-    hbt = hb.HashMapMarketDepthBacktest([asset])
     plan = np.load(schedule)["plan"]
+    events = hft_events(ht, dict(np.load(data)))
+    # hftbacktest reads the array in place, so it must outlive the run
+    hbt = hft_market(hb, events, queue)
 
     @njit
     def run(hbt, plan, filled, lots):
@@ -120,6 +101,42 @@ def hft_side(data: str, schedule: str, queue: str, out: str) -> None:
         sys.exit(f"hftbacktest stopped with code {code}")
     hbt.close()
     np.save(out, filled)
+
+
+def hft_events(ht: Any, rows: dict[str, Any]) -> np.ndarray:
+    """The market in hftbacktest's events."""
+    kind, side = rows["kind"], rows["side"]
+    events = np.zeros(len(kind), ht.event_dtype)
+    base = np.where(kind == 1, ht.TRADE_EVENT, np.where(kind == 2, ht.DEPTH_SNAPSHOT_EVENT, ht.DEPTH_EVENT))
+    sides = np.where(side == 0, ht.BUY_EVENT, ht.SELL_EVENT)
+    both = np.uint64(ht.EXCH_EVENT | ht.LOCAL_EVENT)
+    events["ev"] = base.astype(np.uint64) | sides.astype(np.uint64) | both
+    events["exch_ts"] = rows["ts"]
+    events["local_ts"] = rows["ts"] + FEED_NS
+    events["px"] = rows["px"] * TICK
+    events["qty"] = rows["qty"] * SIZE_MULTIPLE
+    return events
+
+
+def hft_market(hb: Any, events: np.ndarray, queue: str) -> Any:
+    """A market loaded into hftbacktest, with partial fills and the named queue model."""
+    asset = (
+        hb.BacktestAsset()
+        .data([events])
+        .linear_asset(1.0)
+        .constant_order_latency(ORDER_NS, ORDER_NS)
+        .partial_fill_exchange()
+        .trading_value_fee_model(0.0, 0.0)
+        .tick_size(TICK)
+        .lot_size(1.0)
+        .last_trades_capacity(0)
+    )
+    asset = (
+        asset.risk_adverse_queue_model()
+        if queue == "risk_adverse"
+        else asset.power_prob_queue_model3(QUEUES[queue])
+    )
+    return hb.HashMapMarketDepthBacktest([asset])
 
 
 # -- the schedule -----------------------------------------------------------------------------------------
@@ -172,7 +189,9 @@ def our_side(data: dict[str, Any], plan: np.ndarray, queue: str) -> np.ndarray:
 
     engine = BacktestEngine(
         BacktestEngineConfig(
-            logging=LoggingConfig(bypass_logging=True), risk_engine=RiskEngineConfig(bypass=True), run_analysis=False
+            logging=LoggingConfig(bypass_logging=True),
+            risk_engine=RiskEngineConfig(bypass=True),
+            run_analysis=False,
         )
     )
     instrument = _instrument()
@@ -242,11 +261,15 @@ def _market(instrument: Any, data: dict[str, Any]) -> tuple[list[Any], list[Any]
     iid = instrument.id
     deltas, trades, batch = [], [], []
     names = ("ts", "kind", "side", "px", "qty", "last")
-    for i, (ts, kind, side, px, qty, last) in enumerate(zip(*(data[name].tolist() for name in names), strict=True)):
+    for i, (ts, kind, side, px, qty, last) in enumerate(
+        zip(*(data[name].tolist() for name in names), strict=True)
+    ):
         price = Price(px * TICK, 1)
         if kind == 1:
             aggressor = AggressorSide.BUYER if side == 0 else AggressorSide.SELLER
-            trades.append(TradeTick(iid, price, Quantity(qty * LOT, 3), aggressor, TradeId(str(i)), ts, ts + FEED_NS))
+            trades.append(
+                TradeTick(iid, price, Quantity(qty * LOT, 3), aggressor, TradeId(str(i)), ts, ts + FEED_NS)
+            )
             continue
         action = BookAction.DELETE if qty == 0 else BookAction.ADD if kind == 2 else BookAction.UPDATE
         order = BookOrder(OrderSide.BUY if side == 0 else OrderSide.SELL, price, Quantity(qty * LOT, 3), px)
@@ -271,7 +294,9 @@ def _strategy(instrument: Any, plan: np.ndarray, filled: np.ndarray) -> Any:
             self.at = 0
             self.placed: dict[int, Any] = {}
             self.numbers: dict[Any, int] = {}
-            self.clock.set_timer_ns("cycle", SECOND, rows[0][0], 0, self.cycle, allow_past=True, fire_immediately=True)
+            self.clock.set_timer_ns(
+                "cycle", SECOND, rows[0][0], 0, self.cycle, allow_past=True, fire_immediately=True
+            )
 
         def cycle(self, event: Any) -> None:
             while self.at < len(rows) and rows[self.at][0] <= event.ts_event:
@@ -318,9 +343,13 @@ def compare(plan: np.ndarray, ours: np.ndarray, theirs: np.ndarray) -> dict[str,
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--hft-python", default=os.environ.get("HFT_PYTHON"))
-    parser.add_argument("--gen-data", help="gen_data.py of the shared benchmark; needed unless --data is given")
+    parser.add_argument(
+        "--gen-data", help="gen_data.py of the shared benchmark; needed unless --data is given"
+    )
     parser.add_argument("--data", help="an .npz in its format")
     parser.add_argument("--hours", type=float, default=1.0)
     parser.add_argument("--changes", type=int, default=1, help="level changes a step: 1 is light, 8 is heavy")
@@ -348,7 +377,10 @@ def run_both(args: argparse.Namespace, folder: Path) -> int:
     data_path = args.data or str(folder / "market.npz")
     if not args.data:
         shape = ["--hours", str(args.hours), "--changes", str(args.changes)]
-        subprocess.run([*other, "--role", "generate", "--gen-data", args.gen_data, *shape, "--out", data_path], check=True)
+        subprocess.run(
+            [*other, "--role", "generate", "--gen-data", args.gen_data, *shape, "--out", data_path],
+            check=True,
+        )
     rows = dict(np.load(data_path))
     rows["qty"] = rows["qty"] * SIZE_MULTIPLE
     plan = make_schedule(rows, args.seed, args.orders_a_second)
@@ -360,7 +392,9 @@ def run_both(args: argparse.Namespace, folder: Path) -> int:
         role = ["--role", "hft", "--data", data_path, "--schedule", schedule, "--queue", queue, "--out", out]
         subprocess.run([*other, *role], check=True)
         result = compare(plan, our_side(rows, plan, queue), np.load(out))
-        passed &= max(abs(result["buy_diff"]), abs(result["sell_diff"])) <= 0.05 and result["in_common"] >= 0.90
+        passed &= (
+            max(abs(result["buy_diff"]), abs(result["sell_diff"])) <= 0.05 and result["in_common"] >= 0.90
+        )
         print(json.dumps({"queue": queue, **result}))
     print("within 5 % a side and 90 % in common" if passed else "OUTSIDE 5 % a side or 90 % in common")
     return 0 if passed else 1

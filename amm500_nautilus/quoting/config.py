@@ -18,6 +18,7 @@ from amm500_nautilus.quoting.config_signals import FundingConfig
 from amm500_nautilus.quoting.config_signals import ReferenceConfig
 from amm500_nautilus.quoting.config_signals import SessionConfig
 from amm500_nautilus.quoting.config_signals import SessionRow
+from amm500_nautilus.quoting.config_signals import TrendConfig
 from amm500_nautilus.quoting.config_signals import VolatilityConfig
 from amm500_nautilus.quoting.config_spread import AdaptiveConfig
 from amm500_nautilus.quoting.config_spread import FadingConfig
@@ -47,6 +48,7 @@ __all__ = [
     "SkewConfig",
     "SpreadBand",
     "SpreadConfig",
+    "TrendConfig",
     "VolatilityConfig",
 ]
 
@@ -71,6 +73,7 @@ class QuotingConfig:
     basis: Literal["leverage", "equity"] = "leverage"
     max_exposure: float = 0.0
     fair: FairValueConfig = field(default_factory=FairValueConfig)
+    trend: TrendConfig = field(default_factory=TrendConfig)
     reference: ReferenceConfig = field(default_factory=ReferenceConfig)
     book: BookConfig = field(default_factory=BookConfig)
     volatility: VolatilityConfig = field(default_factory=VolatilityConfig)

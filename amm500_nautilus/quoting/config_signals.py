@@ -61,6 +61,35 @@ class FairValueConfig:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class TrendConfig:
+    """
+    How far fair value runs ahead of a moving mid.
+
+    Parameters
+    ----------
+    multiple : float, default 0.0
+        Expected further move as a share of mid's distance from its average; 0 ignores the trend, 0.5 halves markout losses
+        and fills alike.
+    half_life_secs : float, default 5.0
+        Half-life of that average.
+    cap_bps : float, default 5.0
+        The largest shift.
+    max_gap_secs : float, default 10.0
+        After a longer silence the average starts anew.
+
+    """
+
+    multiple: float = 0.0
+    half_life_secs: float = 5.0
+    cap_bps: float = 5.0
+    max_gap_secs: float = 10.0
+
+    def __post_init__(self) -> None:
+        non_negative(self, "multiple", "cap_bps")
+        positive(self, "half_life_secs", "max_gap_secs")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class ReferenceConfig:
     """
     A liquid twin of the market, whose price leads ours.

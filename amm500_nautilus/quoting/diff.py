@@ -34,6 +34,8 @@ class OrderKeeper:
         self._touch_tolerance = touch_tolerance_ticks
         # the level that an order was last found to fit instead of its own: a hint that saves the search, nothing more
         self._standing: dict[str, int] = {}
+        # changes of the last call that the budget's pace held back
+        self.held_back = 0
 
     def changes(
         self,
@@ -73,12 +75,15 @@ class OrderKeeper:
         pass_.run(1, bid, ask.low)
         pass_.run(-1, ask, bid.high)
         out = pass_.out
+        self.held_back = 0
         if not out:
             return ()
         out.sort(key=_by_value)
         if budget.cancel_only:
             return tuple(change for _, change in out if type(change) is Cancel)
-        return _limited(out, budget.max_changes)
+        sent = _limited(out, budget.max_changes)
+        self.held_back = len(out) - len(sent)
+        return sent
 
 
 def _by_value(item: tuple[float, Change]) -> float:

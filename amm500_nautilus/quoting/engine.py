@@ -42,6 +42,7 @@ from amm500_nautilus.quoting.types import Place
 from amm500_nautilus.quoting.types import Plan
 from amm500_nautilus.quoting.types import QuoteState
 from amm500_nautilus.quoting.types import RestingOrder
+from amm500_nautilus.quoting.trend import TrendMeter
 from amm500_nautilus.quoting.volatility import YEAR_SECS
 from amm500_nautilus.quoting.volatility import VolatilityMeter
 
@@ -115,6 +116,7 @@ class QuoteEngine:
         self.book = BookKeeper(config.book, shape)
         self.volatility = VolatilityMeter(config.volatility, annual)
         self.reference = ReferenceTracker(config.reference)
+        self.trend = TrendMeter(config.trend)
         self.guards = Guards(config.fair, shape.tick)
         self.fills = FillTracker(config.fading)
         self.modes = ModeKeeper(config.adaptive)
@@ -150,6 +152,7 @@ class QuoteEngine:
         if ask_ticks > bid_ticks:
             mid = (bid_ticks + ask_ticks) * 0.5
             self.volatility.observe(ts_ns, mid)
+            self.trend.observe(ts_ns, mid)
             self.fills.observe(ts_ns, mid)
         if self._decided_bid == 0:
             return False
@@ -167,6 +170,7 @@ class QuoteEngine:
         if self.book.on_book(view) and self.book.ask_ticks > self.book.bid_ticks:
             mid = (self.book.bid_ticks + self.book.ask_ticks) * 0.5
             self.volatility.observe(ts_ns, mid)
+            self.trend.observe(ts_ns, mid)
             self.fills.observe(ts_ns, mid)
 
     def on_trade(self, ts_ns: int, price_ticks: int, lots: float, aggressor_side: int) -> None:
@@ -281,7 +285,9 @@ class QuoteEngine:
         """Return fair value, inventory and everything that forbids quoting."""
         config = self.config
         mid = book.mid_ticks
-        fair, dropped = self.reference.blend(ts_ns, own_fair_ticks(book, config.fair))
+        fair, dropped = self.reference.blend(
+            ts_ns, own_fair_ticks(book, config.fair) + self.trend.shift_ticks(book.mid_ticks)
+        )
         stops = self.guards.reasons(ts_ns, fair, mid)
         if not book.is_liquid:
             stops.append("illiquid")

@@ -87,7 +87,8 @@ class ActionBudget:
     def on_actions(self, count: int) -> None:
         """Count actions sent."""
         self.sent += count
-        self._tokens -= count
+        # urgent cancels go whatever the pace; they must not silence the quotes for hours after
+        self._tokens = max(0.0, self._tokens - count)
 
     def view(self, ts_ns: int, resting: int) -> BudgetView:
         """Return what this cycle may send, given the number of resting orders whose cancels are reserved."""

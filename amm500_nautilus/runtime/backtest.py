@@ -47,6 +47,7 @@ from amm500_nautilus.runtime.rundir import RunDirectory
 from amm500_nautilus.runtime.sessions import session_spans
 from amm500_nautilus.simulation.config import FundingConfig
 from amm500_nautilus.simulation.config import VenueConfig
+from amm500_nautilus.simulation.engine_care import keep_engine_flat
 from amm500_nautilus.simulation.setup import SimulatedVenue
 from amm500_nautilus.simulation.setup import add_simulated_venue
 from amm500_nautilus.strategy import MarketMaker
@@ -229,6 +230,7 @@ def _run_engine(
         end_ns=info.end_ns,
     )
     listener.bind(recorder, venue)
+    keep_engine_flat(engine, venue)
     engine.add_strategy(MarketMaker(strategy_config(config, dataset)))
     events = _feed(engine, venue, dataset, progress)
     unbooked = recorder.close()

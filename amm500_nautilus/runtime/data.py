@@ -85,7 +85,7 @@ def prepare(config: RunConfig, progress: Progress, *, now: datetime | None = Non
     if data.source == "hl-book":
         name, result = import_recording(store, str(data.path), config.market.coin)
         progress.say(f"catalogue: {name} {'imported' if result.changed else 'was already there'}")
-        return open_recorded(store, name, feed_latency_ns=data.feed_latency_ms * NS_PER_MS)
+        return _within(open_recorded(store, name, feed_latency_ns=data.feed_latency_ms * NS_PER_MS), config)
     request_key = _request_key(config, now or datetime.now(UTC))
     label = _labelled(store, request_key) if data.source in ("auto", "catalog", "generator") else None
     if label is None:
@@ -94,6 +94,20 @@ def prepare(config: RunConfig, progress: Progress, *, now: datetime | None = Non
     else:
         progress.say(f"catalogue: simulated dataset {label} is already there")
     return open_simulated(store, label, feed_latency_ns=data.feed_latency_ms * NS_PER_MS)
+
+
+def _within(dataset: CatalogDataset, config: RunConfig) -> CatalogDataset:
+    """Return a recording cut to ``data.start`` and ``data.end`` where they are given."""
+    start, end = config.data.start_ns, config.data.end_ns
+    info = dataset.info
+    low = info.start_ns if start is None else max(start, info.start_ns)
+    high = info.end_ns if end is None else min(end, info.end_ns)
+    sessions = tuple((max(a, low), min(b, high)) for a, b in info.sessions if a < high and b > low)
+    if high <= low or not sessions:
+        raise InputError(
+            "has nothing between data.start and data.end", str(config.data.path), "a span the recording covers"
+        )
+    return replace(dataset, info=replace(info, start_ns=low, end_ns=high, sessions=sessions))
 
 
 def simulator_config(config: RunConfig) -> SimulatorConfig:

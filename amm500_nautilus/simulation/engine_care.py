@@ -48,10 +48,9 @@ class FlatAnalyzer(PortfolioAnalyzer):
 
 class EngineCare:
     """
-    What was done to an engine, and the counts of what has been purged.
+    Drops from an engine's cache what grows and nobody reads.
 
-    ``positions_purged`` closed positions were dropped from the cache once their events had been published;
-    ``account_events_dropped`` account states older than two days were dropped.
+    ``positions_purged`` counts the closed positions dropped, each after its own events had been published.
     """
 
     def __init__(self, engine: Any) -> None:

@@ -55,10 +55,12 @@ class RestingOrder:
 class _OwnLevel:
     """Our orders at one price in time order, and the size last displayed there (None: never visible since)."""
 
-    __slots__ = ("displayed", "orders")
+    __slots__ = ("displayed", "orders", "traded")
 
     def __init__(self, displayed: int | None) -> None:
         self.displayed = displayed
+        # whether a trade has reached the level since its size was last looked at
+        self.traded = False
         self.orders: list[RestingOrder] = []
 
 
@@ -115,8 +117,8 @@ class FillEngine:
         self.bids = _OwnSide(1)
         self.asks = _OwnSide(-1)
         # displayed lots already taken by us, by price, for bids and for asks of the market
-        self._taken_bids: dict[int, int] = {}
-        self._taken_asks: dict[int, int] = {}
+        self.taken_bids: dict[int, int] = {}
+        self.taken_asks: dict[int, int] = {}
 
     # -- our own actions --------------------------------------------------------------------------
 
@@ -214,6 +216,7 @@ class FillEngine:
             through = price != ticks
             if not through:
                 reaching = left
+                level.traded = True
                 for order in level.orders:
                     if order.queue is not None:
                         self._model.on_trade(order.queue, reaching)
@@ -244,7 +247,7 @@ class FillEngine:
         level = own.levels.get(ticks)
         if level is not None:
             self._displayed_changed(level, lots)
-        taken = self._taken_bids if book_side > 0 else self._taken_asks
+        taken = self.taken_bids if book_side > 0 else self.taken_asks
         if taken:
             self._refresh_taken(taken, ticks, lots)
         opposite = self.asks if book_side > 0 else self.bids
@@ -270,23 +273,19 @@ class FillEngine:
             self.view(1, bid_ticks[-1], dict(zip(bid_ticks, bid_lots, strict=True)))
         if ask_ticks:
             self.view(-1, ask_ticks[-1], dict(zip(ask_ticks, ask_lots, strict=True)))
-        if self._taken_bids:
-            self._refresh_all(self._taken_bids, bid_ticks, bid_lots)
-        if self._taken_asks:
-            self._refresh_all(self._taken_asks, ask_ticks, ask_lots)
         if not touch_known:
             return []
         fills: list[Fill] = []
         if bid_ticks and self.asks.best and bid_ticks[0] >= self.asks.best:
-            fills += self._cross(self.asks, zip(bid_ticks, bid_lots, strict=True), self._taken_bids)
+            fills += self._cross(self.asks, zip(bid_ticks, bid_lots, strict=True), self.taken_bids)
         if ask_ticks and self.bids.best and ask_ticks[0] <= self.bids.best:
-            fills += self._cross(self.bids, zip(ask_ticks, ask_lots, strict=True), self._taken_asks)
+            fills += self._cross(self.bids, zip(ask_ticks, ask_lots, strict=True), self.taken_asks)
         return fills
 
     @property
     def has_taken(self) -> bool:
         """Whether displayed size has been taken by us that the market still shows."""
-        return bool(self._taken_bids or self._taken_asks)
+        return bool(self.taken_bids or self.taken_asks)
 
     def view(self, side: int, worst_ticks: int, shown: Mapping[int, int]) -> None:
         """
@@ -299,15 +298,20 @@ class FillEngine:
         worst_ticks : int
             The last visible price; own prices beyond it stay as they were.
         shown : mapping of ticks to lots
-            Displayed sizes; own prices in view and not in it have nothing displayed.
+            Displayed sizes at own prices and at prices we took from; those not in it have nothing displayed.
 
         """
-        own = self.bids if side > 0 else self.asks
+        own, taken = (self.bids, self.taken_bids) if side > 0 else (self.asks, self.taken_asks)
+        for price in list(taken) if taken else ():
+            self._refresh_taken(taken, price, shown.get(price, 0))
         if not own.best or (own.best - worst_ticks) * side < 0:
             return
         for price, level in own.levels.items():
             if (price - worst_ticks) * side >= 0:
-                self._displayed_changed(level, shown.get(price, 0))
+                lots = shown.get(price, 0)
+                # of an unchanged size only trades not yet settled need a look
+                if lots != level.displayed or level.traded:
+                    self._displayed_changed(level, lots)
 
     def on_touch(self, bid_ticks: int, bid_lots: int, ask_ticks: int, ask_lots: int) -> list[Fill]:
         """Apply a best bid and offer; a side with nothing has 0 lots."""
@@ -315,17 +319,17 @@ class FillEngine:
         if bid_lots > 0:
             if self.bids.best >= bid_ticks:
                 self._touch(self.bids, bid_ticks, bid_lots)
-            if self._taken_bids:
-                self._refresh_taken(self._taken_bids, bid_ticks, bid_lots)
+            if self.taken_bids:
+                self._refresh_taken(self.taken_bids, bid_ticks, bid_lots)
             if self.asks.best and bid_ticks >= self.asks.best:
-                fills += self._cross(self.asks, ((bid_ticks, bid_lots),), self._taken_bids)
+                fills += self._cross(self.asks, ((bid_ticks, bid_lots),), self.taken_bids)
         if ask_lots > 0:
             if self.asks.best and self.asks.best <= ask_ticks:
                 self._touch(self.asks, ask_ticks, ask_lots)
-            if self._taken_asks:
-                self._refresh_taken(self._taken_asks, ask_ticks, ask_lots)
+            if self.taken_asks:
+                self._refresh_taken(self.taken_asks, ask_ticks, ask_lots)
             if self.bids.best and ask_ticks <= self.bids.best:
-                fills += self._cross(self.bids, ((ask_ticks, ask_lots),), self._taken_asks)
+                fills += self._cross(self.bids, ((ask_ticks, ask_lots),), self.taken_asks)
         return fills
 
     def take(
@@ -351,7 +355,7 @@ class FillEngine:
             What was taken; at most what is displayed and not yet taken by us.
 
         """
-        taken = self._taken_asks if side > 0 else self._taken_bids
+        taken = self.taken_asks if side > 0 else self.taken_bids
         result: list[tuple[int, int]] = []
         for ticks, displayed in book:
             if lots <= 0 or (limit_ticks is not None and (limit_ticks - ticks) * side < 0):
@@ -393,6 +397,7 @@ class FillEngine:
     def _displayed_changed(self, level: _OwnLevel, lots: int) -> None:
         before = level.displayed
         level.displayed = lots
+        level.traded = False
         for order in level.orders:
             queue = order.queue
             if queue is None:
@@ -413,8 +418,3 @@ class FillEngine:
             del taken[ticks]
         elif before > lots:
             taken[ticks] = lots
-
-    def _refresh_all(self, taken: dict[int, int], ticks: Sequence[int], lots: Sequence[int]) -> None:
-        shown = dict(zip(ticks, lots, strict=True))
-        for price in list(taken):
-            self._refresh_taken(taken, price, shown.get(price, 0))

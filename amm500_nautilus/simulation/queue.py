@@ -104,8 +104,11 @@ class ProbQueueModel:
             return
         back = before - front
         probability = self._probability(front, back)
-        estimate = front - (1.0 - probability) * change + min(back - probability * change, 0.0)
-        position.ahead = min(estimate, after)
+        estimate = front - (1.0 - probability) * change
+        behind = back - probability * change
+        if behind < 0.0:
+            estimate += behind
+        position.ahead = min(after, estimate)
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,8 +145,11 @@ class PowerProbQueueFunc3:
         total = front + back
         if total == 0.0:
             return 1.0
-        share = _power(front / total, self.n)
-        return 1.0 if math.isnan(share) else 1.0 - share
+        share = front / total
+        if share >= 0.0:
+            return 1.0 - float(share**self.n)
+        power = _power(share, self.n)
+        return 1.0 if math.isnan(power) else 1.0 - power
 
 
 def _power(base: float, exponent: float) -> float:

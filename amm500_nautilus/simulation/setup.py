@@ -106,29 +106,15 @@ def add_simulated_venue(
         table=MarginTable(config.max_leverage),
     )
     mids = MidTracker(float(units.shape.tick), listener)
-    book = DisplayedBook()
-    unseen = UnseenLevel(config.fill.unseen)
-    model = make_queue_model(config.fill.queue_model, config.fill.queue_n)
-    fills = FillEngine(model, unseen, reduce_keeps_queue=config.fill.reduce_keeps_queue)
-    mantissa, exponent = units.tick_parts
-    desk = OrderDesk(
-        fills=fills,
-        ledger=ledger,
-        book=book,
-        rules=config.rules,
-        tick_mantissa=mantissa,
-        tick_exponent=exponent,
-        unseen=unseen,
-    )
+    desk = _make_desk(config, ledger, units)
     reports = _AccountReports(config, ledger, currency, instrument.id)
-    clockwork = Clockwork(
-        config, ledger, units.shape.tick, listener, reports.report if config.account == "ledger" else None
-    )
+    report = reports.report if config.account == "ledger" else None
+    clockwork = Clockwork(config, ledger, units.shape.tick, listener, report)
     module = VenueModule(
         instrument_id=instrument.id,
         units=units,
-        book=book,
-        fills=fills,
+        book=desk.book,
+        fills=desk.fills,
         desk=desk,
         ledger=ledger,
         mids=mids,
@@ -144,6 +130,21 @@ def add_simulated_venue(
     _subscribe(engine, instrument.id, module)
     return SimulatedVenue(
         ledger=ledger, mids=mids, module=module, client=client, clockwork=clockwork, config=config
+    )
+
+
+def _make_desk(config: VenueConfig, ledger: Ledger, units: VenueUnits) -> OrderDesk:
+    unseen = UnseenLevel(config.fill.unseen)
+    model = make_queue_model(config.fill.queue_model, config.fill.queue_n)
+    mantissa, exponent = units.tick_parts
+    return OrderDesk(
+        fills=FillEngine(model, unseen, reduce_keeps_queue=config.fill.reduce_keeps_queue),
+        ledger=ledger,
+        book=DisplayedBook(),
+        rules=config.rules,
+        tick_mantissa=mantissa,
+        tick_exponent=exponent,
+        unseen=unseen,
     )
 
 

@@ -86,6 +86,7 @@ class VenueModule(SimulationModule):
         self._units = units
         self._tick_raw = units.tick_raw
         self._lot_raw = units.lot_raw
+        self._per_tick = 1.0 / float(units.shape.tick)
         self._book = book
         self._fills = fills
         self._desk = desk
@@ -150,9 +151,7 @@ class VenueModule(SimulationModule):
     def log_diagnostics(self, logger: Any) -> None:
         """Log the account's totals after a run."""
         ledger = self._ledger
-        totals = (
-            f"Ledger: equity {ledger.equity}, fees {ledger.fees}, funding {ledger.funding}, fills {ledger.fills}"
-        )
+        totals = f"Ledger: equity {ledger.equity}, fees {ledger.fees}, funding {ledger.funding}, fills {ledger.fills}"
         logger.info(totals)
 
     def reset(self) -> None:
@@ -217,36 +216,38 @@ class VenueModule(SimulationModule):
         if ts < self._book.quote_ts:
             self._apply_whole_book(ts, touch_known=False)
             return
-        if bid and ask:
+        if bid and ask and not self._mids.from_quotes:
             self._touch(ts, bid, ask, quote=False)
-        crossed = (fills.asks.best and bid >= fills.asks.best) or (ask and ask <= fills.bids.best)
-        if crossed or fills.has_taken or not bid or not ask:
+        if not bid or not ask or (fills.asks.best and bid >= fills.asks.best) or ask <= fills.bids.best:
             self._apply_whole_book(ts, touch_known=True)
             return
-        if fills.bids.best:
-            self._view(1, bids, bid)
-        if fills.asks.best:
-            self._view(-1, asks, ask)
+        if fills.bids.best or fills.taken_bids:
+            self._view(1, bids)
+        if fills.asks.best or fills.taken_asks:
+            self._view(-1, asks)
 
-    def _view(self, side: int, orders: list[Any], best: int) -> None:
+    def _view(self, side: int, orders: list[Any]) -> None:
         """Read the sizes at our own prices and no others; the engine's numbers are dear to convert."""
-        tick_raw, lot_raw = self._tick_raw, self._lot_raw
+        lot_raw, per_tick = self._lot_raw, self._per_tick
         fills = self._fills
-        levels = fills.bids.levels if side > 0 else fills.asks.levels
-        last = orders[-1]
-        worst = last.price.raw // tick_raw
-        if not worst or last.size.raw == 0:
-            filled = [order for order in orders if order.size.raw]
-            worst = filled[-1].price.raw // tick_raw if filled else best
-        own_best = fills.bids.best if side > 0 else fills.asks.best
-        if (own_best - worst) * side < 0:
-            return
+        own, taken = (fills.bids, fills.taken_bids) if side > 0 else (fills.asks, fills.taken_asks)
+        levels, best = own.levels, own.best
         shown: dict[int, int] = {}
-        for order in orders:
-            ticks = order.price.raw // tick_raw
-            if ticks in levels:
+        worst = 0
+        # from the deepest level inward: what is nearer than our best price is nobody of ours
+        for order in reversed(orders):
+            # half the cost of the raw number; rounding to the nearest tick leaves no error
+            ticks = int(order.price.as_double() * per_tick + 0.5)
+            if not worst:
+                if not ticks:
+                    continue  # a null level
+                worst = ticks
+            if not taken and (not best or (ticks - best) * side > 0):
+                break
+            if ticks in levels or ticks in taken:
                 shown[ticks] = order.size.raw // lot_raw
-        fills.view(side, worst, shown)
+        if shown or (best and (best - worst) * side >= 0):
+            fills.view(side, worst, shown)
 
     def _apply_whole_book(self, ts: int, *, touch_known: bool) -> None:
         bid_ticks, bid_lots = self._book.side(1)

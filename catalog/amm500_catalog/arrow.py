@@ -268,8 +268,25 @@ def _read_index_prices(table: pa.Table | pa.RecordBatch) -> list[IndexPriceUpdat
     ]
 
 
+def _read_funding_rates(table: pa.Table | pa.RecordBatch) -> list[FundingRateUpdate]:
+    instrument_id = InstrumentId.from_str(table.schema.metadata[b"instrument_id"].decode())
+    return [
+        FundingRateUpdate(
+            instrument_id=instrument_id,
+            rate=Decimal(msgspec.json.decode(row["rate"])),
+            ts_event=row["ts_event"],
+            ts_init=row["ts_init"],
+            interval=row["interval"],
+            next_funding_ns=row["next_funding_ns"],
+        )
+        for row in table.to_pylist()
+    ]
+
+
 # the engine writes index prices but has no reader for them (ArrowSerializer raises NotImplementedError in 1.231)
 register_arrow(IndexPriceUpdate, NAUTILUS_ARROW_SCHEMA[IndexPriceUpdate], decoder=_read_index_prices)
+# its own reader of funding rates leaves the rate a string, where the class says Decimal
+register_arrow(FundingRateUpdate, NAUTILUS_ARROW_SCHEMA[FundingRateUpdate], decoder=_read_funding_rates)
 
 
 class CatalogWriter:
@@ -372,6 +389,8 @@ def decode_fixed(column: pa.Array | pa.ChunkedArray) -> npt.NDArray[np.float64]:
     chunks = column.chunks if isinstance(column, pa.ChunkedArray) else [column]
     parts = []
     for chunk in chunks:
+        if not len(chunk):
+            continue
         raw = np.frombuffer(chunk.buffers()[1], dtype=np.uint8)
         raw = raw[chunk.offset * PRECISION_BYTES : (chunk.offset + len(chunk)) * PRECISION_BYTES]
         limbs = raw.view("<u8").reshape(len(chunk), -1)

@@ -100,6 +100,8 @@ class Measurement:
         Share of prints at or inside the best level of the last quote before them.
     depth_log_deviation : dict
         Deviation of the log of each side's ten-level depth.
+    imbalance : dict
+        Correlation of (bid - ask) / (bid + ask) of the best levels' sizes with the mid's move over the next h seconds, by h.
 
     """
 
@@ -118,15 +120,18 @@ class Measurement:
     markout_fills: int
     at_best: float
     depth_log_deviation: dict[str, float]
+    imbalance: dict[int, float]
 
     def scaled_markout(self, horizon_s: int) -> float:
-        """Return the markout in deviations of the mid over the same horizon."""
+        """Return the markout in deviations of the mid over the same horizon; no number when the mid stands."""
+        if not self.deviation[horizon_s]:
+            return float("nan")
         return self.markout[horizon_s] / (self.deviation[horizon_s] * float(np.sqrt(horizon_s)))
 
     @property
     def trend(self) -> float:
-        """The deviation per root second at 1 s over that at 30 s; below one when prices trend."""
-        return self.deviation[1] / self.deviation[30]
+        """The deviation per root second at 1 s over that at 30 s; below one when prices trend, no number when they stand."""
+        return self.deviation[1] / self.deviation[30] if self.deviation[30] else float("nan")
 
     def rows(self) -> list[tuple[str, float]]:
         """Return every figure with its name, in the report's order."""
@@ -141,6 +146,7 @@ class Measurement:
             ("prints at the best level", self.at_best),
         ]
         out += [(f"deviation {h} s (bp per root s)", v) for h, v in self.deviation.items()]
+        out += [(f"imbalance and the next {h} s (correlation)", v) for h, v in self.imbalance.items()]
         out.append(("trend: deviation 1 s / 30 s", self.trend))
         out += [(f"maker markout {h} s (bp)", v) for h, v in self.markout.items()]
         if self.markout:
@@ -188,12 +194,29 @@ def measure(sample: Sample) -> Measurement:
         markout=markout,
         markout_fills=fills,
         at_best=_at_best(sample),
+        imbalance=_imbalance(sample, mid),
         depth_log_deviation={
             side: float(np.log(d).std())
             for side, d in (("bid", sample.bid_depth), ("ask", sample.ask_depth))
             if len(d)
         },
     )
+
+
+def _imbalance(sample: Sample, mid: Floats) -> dict[int, float]:
+    count = len(sample.book_ts)
+    if len(sample.top_sizes) != 2 * count:
+        return {}
+    bid, ask = sample.top_sizes[:count], sample.top_sizes[count:]
+    lean = (bid - ask) / (bid + ask)
+    inside = (sample.book_ts >= sample.ts[0]) & (sample.book_ts <= sample.ts[-1])
+    out = {}
+    for horizon in (1, 5):
+        later = _mid_at(sample.ts, mid, sample.book_ts + horizon * SECOND_NS)
+        move = (later - _mid_at(sample.ts, mid, sample.book_ts))[inside]
+        if len(move) > 1 and move.std() > 0 and lean[inside].std() > 0:
+            out[horizon] = float(np.corrcoef(lean[inside], move)[0, 1])
+    return out
 
 
 def _at_best(sample: Sample) -> float:
@@ -258,9 +281,11 @@ def _markouts(sample: Sample, mid: Floats) -> tuple[dict[int, float], int]:
     ts = sample.trade_ts
     last = np.searchsorted(sample.ts, ts, side="right") - 1
     ok = (ts >= sample.ts[0]) & (ts + tail <= sample.ts[-1])
-    # nothing is marked over a gap
-    gaps = np.cumsum(np.r_[0, np.diff(sample.ts) > _GAP_NS])
-    ok &= gaps[np.maximum(last, 0)] == gaps[np.searchsorted(sample.ts, ts + tail, side="right") - 1]
+    # nothing is marked over a gap, nor inside one
+    silence = np.diff(sample.ts, append=sample.ts[-1]) > _GAP_NS
+    gaps = np.cumsum(np.r_[0, silence[:-1]])
+    end = np.searchsorted(sample.ts, ts + tail, side="right") - 1
+    ok &= (gaps[np.maximum(last, 0)] == gaps[end]) & ~(silence[end] & (ts + tail > sample.ts[end]))
     ts, price, size, maker = ts[ok], sample.price[ok], sample.size[ok], -sample.side[ok]
     if not len(ts):
         return {}, 0
@@ -415,12 +440,6 @@ def read_catalog(
         }
     trades = read(TradeTick, ["ts_event", "price", "size", "aggressor_side"])
     spread = book["ask_price_0"] - book["bid_price_0"]
-    depth = {
-        side: np.sum(
-            [book[f"{side}_price_{i}"] * book[f"{side}_size_{i}"] for i in range(DEPTH_LEVELS)], axis=0
-        )
-        for side in ("bid", "ask")
-    }
     return Sample(
         name=name,
         tick=float(np.round(spread[spread > 0].min(), 8)),
@@ -430,13 +449,18 @@ def read_catalog(
         book_ts=book["ts_event"].astype(np.int64),
         book_spread=spread,
         top_sizes=np.concatenate([book["bid_size_0"], book["ask_size_0"]]),
-        bid_depth=depth["bid"],
-        ask_depth=depth["ask"],
+        bid_depth=_notional(book, "bid"),
+        ask_depth=_notional(book, "ask"),
         trade_ts=trades["ts_event"].astype(np.int64),
         price=trades["price"],
         size=trades["size"],
         side=np.where(trades["aggressor_side"] == 1, 1.0, -1.0),
     )
+
+
+def _notional(book: dict[str, npt.NDArray[Any]], side: str) -> Floats:
+    levels = [book[f"{side}_price_{i}"] * book[f"{side}_size_{i}"] for i in range(DEPTH_LEVELS)]
+    return np.asarray(np.sum(levels, axis=0), dtype=np.float64)
 
 
 def pooled_trade_ratio(samples: list[Sample]) -> dict[str, float]:

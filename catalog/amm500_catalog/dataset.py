@@ -52,6 +52,8 @@ from amm500_catalog.validate import utc_text
 # rows decoded at a time: 5,000 depth messages are 14 MB and 42 minutes of a book every half second
 CHUNK_ROWS: Final[dict[type, int]] = {OrderBookDepth10: 5_000, OrderBookDelta: 20_000}
 DEFAULT_CHUNK_ROWS: Final = 10_000
+# the decoder runs ahead of its reader without a bound, so a session is asked for no more than this of a file
+SESSION_ROWS: Final = 30_000
 
 RUST_TYPES: Final = {
     OrderBookDepth10: NautilusDataType.OrderBookDepth10,
@@ -319,20 +321,37 @@ def _decode(path: str, cls: type, start: int, end: int, latency_ns: int) -> Iter
 
 
 def _decode_rust(path: str, cls: type, start: int, end: int, latency_ns: int) -> Iterator[list[Any]]:
-    # one session a file: files follow one another, so each is read from front to back with a chunk or two in memory
-    columns = f"* REPLACE (arrow_cast(ts_init + {latency_ns}, 'UInt64') AS ts_init)" if latency_ns else "*"
-    query = f"SELECT {columns} FROM rows WHERE ts_init >= {start} AND ts_init < {end}"  # noqa: S608 -- integers only
     try:
-        pq.read_metadata(path)
+        metadata = pq.read_metadata(path)
     except (pa.ArrowException, OSError) as e:
         raise InputError(
             "the stored file is damaged or half-written", path, "a complete Parquet file; import it again"
         ) from e
+    first, last = _span(metadata)
+    low, high = max(start, first), min(end, last + 1)
+    pieces = max(1, -(-metadata.num_rows // SESSION_ROWS))
+    edges = [low + (high - low) * piece // pieces for piece in range(pieces)] + [high]
+    for begin, finish in pairwise(edges):
+        if begin < finish:
+            yield from _decode_session(path, cls, begin, finish, latency_ns)
+
+
+def _span(metadata: pq.FileMetaData) -> tuple[int, int]:
+    """Return the first and last ``ts_init`` out of the statistics; all of time where a writer left them out."""
+    column = metadata.schema.names.index("ts_init")
+    groups = [metadata.row_group(i).column(column).statistics for i in range(metadata.num_row_groups)]
+    if not groups or any(group is None or not group.has_min_max for group in groups):
+        return 0, 2**63 - 2
+    return int(min(group.min for group in groups)), int(max(group.max for group in groups))
+
+
+def _decode_session(path: str, cls: type, start: int, end: int, latency_ns: int) -> Iterator[list[Any]]:
+    columns = f"* REPLACE (arrow_cast(ts_init + {latency_ns}, 'UInt64') AS ts_init)" if latency_ns else "*"
+    query = f"SELECT {columns} FROM rows WHERE ts_init >= {start} AND ts_init < {end}"  # noqa: S608 -- integers only
     session = DataBackendSession(CHUNK_ROWS.get(cls, DEFAULT_CHUNK_ROWS))
     session.add_file(RUST_TYPES[cls], "setup", path, ONE_PARTITION)
     session.add_file(RUST_TYPES[cls], "rows", path, f"{query} ORDER BY ts_init")
-    result = session.to_query_result()
-    for capsule in result:
+    for capsule in session.to_query_result():
         items = capsule_to_list(capsule)
         drop_cvec_pycapsule(capsule)
         yield items

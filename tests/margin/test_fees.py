@@ -56,7 +56,7 @@ def test_a_taker_pays_three_times_a_maker_on_a_growth_market() -> None:
 
 
 def test_an_impossible_rate_is_refused() -> None:
-    with pytest.raises(ValueError, match="fee rate maker is 1.5"):
+    with pytest.raises(ValueError, match=r"fee rate maker is 1\.5"):
         FeeRates(maker=Decimal("1.5"), taker=Decimal(0))
     with pytest.raises(ValueError, match="deployer_fee_scale is -1"):
         FeeSchedule(deployer_fee_scale=Decimal(-1))

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from amm500_nautilus.margin.fees import FeeRates
 from amm500_nautilus.margin.fees import GROWTH_RATES
+from amm500_nautilus.margin.fees import FeeRates
 from amm500_nautilus.margin.tables import MarginTable
 from amm500_nautilus.simulation.ledger import NANO
 from amm500_nautilus.simulation.ledger import Ledger
@@ -76,7 +76,7 @@ def test_a_loss_at_mark_lowers_equity_and_leaves_the_balance() -> None:
 def test_a_long_pays_funding_at_a_positive_rate_on_the_oracle_price() -> None:
     ledger = make(FREE)
     ledger.apply_fill(1, 2000, 69_000, maker=True)
-    ledger.apply_funding(Decimal("700"), Decimal("0.0001"))
+    ledger.apply_funding(Decimal(700), Decimal("0.0001"))
     assert ledger.funding == Decimal("-0.14")  # 2 x 700 x 0.0001
     assert ledger.balance == Decimal("999.86")
 

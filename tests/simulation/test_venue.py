@@ -194,9 +194,8 @@ def test_an_ioc_takes_what_is_displayed_within_its_limit_and_the_rest_is_cancele
     ]
     assert script.orders["a"].status == OrderStatus.CANCELED
     assert venue.ledger.maker_fills == 0
-    assert venue.ledger.fees == Decimal(
-        "0.062102"
-    )  # 345.01 and 345.015 at 0.009 %: 0.0310509, 0.03105135, each cut
+    # 345.01 and 345.015 at 0.009 % are 0.0310509 and 0.03105135, each cut: 0.031050 + 0.031051
+    assert venue.ledger.fees == Decimal("0.062101")
 
 
 def test_a_reduce_only_order_shrinks_with_the_position_and_may_be_below_the_smallest_value() -> None:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+
 from amm500_catalog.calibrate import Measurement
 from amm500_catalog.calibrate_report import simulate_levels
 from amm500_catalog.calibrate_report import walk_bars

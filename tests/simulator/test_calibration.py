@@ -2,7 +2,9 @@
 
 import numpy as np
 import pytest
+
 from amm500_catalog.calibrate import measure_catalog
+from amm500_catalog.calibrate import measure_recording
 from amm500_catalog.calibrate import read_recording
 from amm500_catalog.calibrate import read_samples
 from amm500_catalog.calibrate_report import bars_deviation_bps
@@ -71,6 +73,14 @@ def test_a_more_toxic_market_costs_makers_more(levels):
         assert low > middle > high
 
 
+@pytest.mark.real_data
+def test_the_best_levels_foretell_the_next_second_as_the_recorded_ones_do(shared_dir, levels):
+    recorded = [measure_recording(shared_dir / RECORDING, c).imbalance[1] for c in ("BTC", "ETH", "SOL")]
+    assert recorded == pytest.approx([0.38, 0.41, 0.415], abs=0.01)
+    for made in levels.values():
+        assert made.imbalance[1] == pytest.approx(float(np.mean(recorded)), abs=0.08)
+
+
 def test_prices_trend_over_seconds_and_not_over_minutes(levels):
     deviation = levels["middle"].deviation
     assert deviation[1] < deviation[5] < deviation[10] < deviation[30]
@@ -78,7 +88,7 @@ def test_prices_trend_over_seconds_and_not_over_minutes(levels):
     assert deviation[60] == pytest.approx(deviation[30], rel=0.1)
 
 
-@pytest.mark.parametrize(("interval_s", "hours"), [(60, 4), (300, 12), (900, 24), (3600, 24)])
+@pytest.mark.parametrize(("interval_s", "hours"), [(60, 4), (300, 12), (900, 24), (3600, 72)])
 @pytest.mark.parametrize("deviation_bps", [0.2, 0.5])
 def test_a_minute_s_change_is_consistent_with_bars_of_any_length(tmp_path, interval_s, hours, deviation_bps):
     bars = walk_bars(hours=hours, seed=4, interval_s=interval_s, deviation_bps=deviation_bps)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from amm500_catalog.calibrate import Sample
 from amm500_catalog.calibrate import compare
 from amm500_catalog.calibrate import measure
@@ -27,9 +28,7 @@ def test_the_recorded_maker_markouts_are_the_known_ones(shared_dir, coin, one, f
 
 
 @pytest.mark.real_data
-@pytest.mark.parametrize(
-    ("coin", "deviations"), [("BTC", (0.40, 0.55, 0.60)), ("ETH", (0.91, 1.09, 1.10))]
-)
+@pytest.mark.parametrize(("coin", "deviations"), [("BTC", (0.40, 0.55, 0.60)), ("ETH", (0.91, 1.09, 1.10))])
 def test_the_recorded_deviations_are_the_known_ones(shared_dir, coin, deviations):
     found = measure_recording(shared_dir / RECORDING, coin)
     assert [found.deviation[h] for h in (1, 5, 10)] == pytest.approx(deviations, abs=0.02)
@@ -118,10 +117,10 @@ def test_nothing_is_measured_across_a_gap():
 
 
 def test_a_straight_trend_has_a_deviation_that_grows_with_the_root_of_the_horizon():
-    # 0.01 a second on 100 is 1 bp a second: over h seconds h bp, per root second sqrt(h) bp
-    found = measure(_market([(t / 10, 100.0 + t / 1000) for t in range(3000)], []))
-    assert found.deviation[1] == pytest.approx(1.0, rel=0.01)
-    assert found.deviation[30] == pytest.approx(30**0.5, rel=0.01)
+    # 0.0001 a second on 100 is 0.01 bp a second: over h seconds 0.01 h bp, per root second 0.01 sqrt(h) bp
+    found = measure(_market([(t / 10, 100.0 + t / 100_000) for t in range(3000)], []))
+    assert found.deviation[1] == pytest.approx(0.01, rel=0.01)
+    assert found.deviation[30] == pytest.approx(0.01 * 30**0.5, rel=0.01)
     assert found.trend < 0.2
 
 

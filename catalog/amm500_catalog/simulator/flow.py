@@ -31,9 +31,12 @@ _REFILL_STEPS = 8
 # how little a markout may be missed for more noise: prefers noise only among mixes that reach the targets
 _NOISE_WORTH = 1e-4
 # takers look before they trade: an order waits for one of so many like moments whose best level holds it
-_LOOKS = 4
+_LOOKS = 8
 # how far apart on the ladder those moments are
 _LOOK_STEP = 0.002
+# the best levels lean when the next seconds' move passes this many deviations, by this much in log size
+_OUTLOOK_EDGE = 0.5
+_OUTLOOK_LEAN = 0.9
 TAKERS = ("noise", "lasting", "passing", "slow")
 
 
@@ -75,20 +78,42 @@ class Prints:
         return len(self.step)
 
 
-def taker_weights(
-    book: Book, activity: Floats, rng: np.random.Generator, *, step_s: float
-) -> tuple[dict[str, Floats], Floats, Floats]:
+def forward_moves(book: Book, *, step_s: float) -> tuple[Floats, Floats]:
+    """Return the mid's moves over the next 1 s and 5 s in ticks, at each grid point; the end of a run stands still."""
+    mid = book.mid_half_ticks / 2.0
+    return _forward(mid, round(1.0 / step_s)), _forward(mid, round(5.0 / step_s))
+
+
+def lean_best_levels(book: Book, move_1: Floats, move_5: Floats, *, fewest: int) -> None:
     """
-    Return the arrival weights of each kind of taker at each (step, side), and the mid's moves over 1 s and 5 s in ticks.
+    Make the best level thinner, in place, on the side the price is about to go through, and thicker on the other.
+
+    Makers see it coming too: on the recordings the imbalance of the best levels has a correlation of 0.38 to 0.42 with the
+    next second's move. Sizes change only when the outlook does, and their median is kept.
+    """
+    scale_1, scale_5 = float(move_1.std()), float(move_5.std())
+    if min(scale_1, scale_5) < 1e-9:
+        return
+    outlook = 0.5 * (move_1 / scale_1 + move_5 / scale_5)
+    state = np.sign(outlook) * (np.abs(outlook) > _OUTLOOK_EDGE)
+    for side, sign in ((BID, 1.0), (ASK, -1.0)):
+        factor = np.exp(_OUTLOOK_LEAN * sign * state)
+        sizes = book.lots[side][:, 0] * factor
+        book.lots[side][:, 0] = np.maximum(np.rint(sizes), fewest).astype(np.int64)
+
+
+def taker_weights(
+    book: Book, activity: Floats, move_1: Floats, move_5: Floats, rng: np.random.Generator, *, step_s: float
+) -> dict[str, Floats]:
+    """
+    Return the arrival weights of each kind of taker at each (step, side).
 
     Columns are sell and buy. Noise takers know nothing; ``lasting`` know the next second of a move that goes on, ``passing``
     of one that fades, ``slow`` know the next five seconds.
     """
-    mid = book.mid_half_ticks / 2.0
-    move_1, move_5 = (_forward(mid, round(h / step_s)) for h in (1.0, 5.0))
     direction = np.array([-1.0, 1.0])
     one, five = move_1[:, None] * direction, move_5[:, None] * direction
-    n = len(mid)
+    n = len(move_1)
     hold = _SIGN_HOLD_S / step_s
     fresh = np.maximum.accumulate(np.where(rng.random(n) < 1 / hold, np.arange(n), 0))
     lean = np.where(rng.random(n) < 0.5, -1.0, 1.0)[fresh]
@@ -108,7 +133,7 @@ def taker_weights(
     for w in weights.values():
         # the last seconds have no future to know
         w[-tail:] = base[-tail:] if w is weights["noise"] else 0.0
-    return weights, move_1, move_5
+    return weights
 
 
 def solve_mix(
@@ -272,6 +297,30 @@ def take_out(book: Book, prints: Prints, *, fewest: int) -> None:
             touched = (at[hit], level)
             book.lots[side][touched] = np.maximum(book.lots[side][touched], fewest)
         missing *= _REFILL_KEEP
+
+
+def within_display(book: Book, prints: Prints) -> Prints:
+    """Return the prints cut to what the book shows at their price once earlier orders' takings are missing from it."""
+    shown = np.zeros(prints.count, dtype=np.int64)
+    level = np.zeros(prints.count, dtype=np.int64)
+    for side, sign in ((BID, -1), (ASK, 1)):
+        mine = np.flatnonzero(prints.side == sign)
+        at = prints.step[mine]
+        level[mine] = (book.ticks[side][at] == prints.ticks[mine][:, None]).argmax(axis=1)
+        shown[mine] = book.lots[side][at, level[mine]]
+    # prints of one step, side and level share what is shown, first come first served
+    together = np.lexsort((level, prints.side, prints.step))
+    key = np.stack([prints.step, prints.side, level])[:, together]
+    total = np.cumsum(prints.lots[together])
+    first = np.r_[True, (key[:, 1:] != key[:, :-1]).any(axis=0)][: len(together)]
+    begins = np.maximum.accumulate(np.where(first, np.r_[0, total[:-1]], 0)) if len(total) else total
+    upto = total - begins
+    cut = np.minimum(upto, shown[together]) - np.minimum(upto - prints.lots[together], shown[together])
+    lots = np.zeros(prints.count, dtype=np.int64)
+    lots[together] = cut
+    kept = lots > 0
+    columns = (prints.step, prints.offset_ms, prints.side, prints.ticks, lots, prints.order)
+    return Prints(*(c[kept] for c in columns))
 
 
 def _forward(mid: Floats, steps: int) -> Floats:

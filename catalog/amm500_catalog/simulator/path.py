@@ -25,6 +25,8 @@ _LONGEST_TREND_S = 12.0
 # with little movement a touch that jumps whole ticks hides momentum, so episodes are made longer below this variance a second
 _TICK_VARIANCE = 1.0
 
+# bars up to this length may hold too few trades for their range to tell their variance
+_SPARSE_S = 300.0
 # long bars leave their inside open: its noise is scaled until a minute's change has the variance the bars' ranges tell
 _MATCH_S = 60.0
 _MATCH_ROUNDS = 5
@@ -57,16 +59,18 @@ class LatentPath:
     activity: Floats
 
 
-def step_variance(bars: RunBars, *, neighbors: int = 5) -> Floats:
+def step_variance(bars: RunBars, *, step_s: float, neighbors: int = 5) -> Floats:
     """
     Return each bar's variance a step, in ticks squared, half its own and half its neighborhood's.
 
-    It is the mean of Garman and Klass's estimate and the squared change: ranges of sparse trading read low, one change is noisy.
+    It is Garman and Klass's estimate with a part of the squared change, half of it up to five-minute bars and less in longer
+    ones: ranges of few trades read low, and the changes of few bars are noisy.
     """
     span = (bars.high - bars.low) ** 2
     change = (bars.close - bars.open) ** 2
     by_range = np.maximum(0.5 * span - (2 * np.log(2.0) - 1.0) * change, 0.0)
-    own = 0.5 * (by_range + change) / bars.steps
+    part = 0.5 * np.minimum(1.0, _SPARSE_S / (bars.steps * step_s))
+    own = ((1.0 - part) * by_range + part * change) / bars.steps
     width = min(neighbors, len(own))
     kernel = np.ones(width)
     around = np.convolve(own, kernel, mode="same") / np.convolve(np.ones_like(own), kernel, mode="same")
@@ -102,7 +106,7 @@ def latent_path(
         Factor on the deviation between anchors.
 
     """
-    variance = step_variance(bars)
+    variance = step_variance(bars, step_s=step_s)
     per_second = float(np.median(variance)) / step_s
     trend = float(
         np.clip(trend_s * np.sqrt(_TICK_VARIANCE / max(per_second, 1e-9)), trend_s, _LONGEST_TREND_S)

@@ -23,10 +23,13 @@ from amm500_catalog.simulator.flow import Mix
 from amm500_catalog.simulator.flow import Prints
 from amm500_catalog.simulator.flow import build_ladder
 from amm500_catalog.simulator.flow import draw_prints
+from amm500_catalog.simulator.flow import forward_moves
+from amm500_catalog.simulator.flow import lean_best_levels
 from amm500_catalog.simulator.flow import realized_markouts
 from amm500_catalog.simulator.flow import solve_mix
 from amm500_catalog.simulator.flow import take_out
 from amm500_catalog.simulator.flow import taker_weights
+from amm500_catalog.simulator.flow import within_display
 from amm500_catalog.simulator.path import RunBars
 from amm500_catalog.simulator.path import latent_path
 from amm500_catalog.simulator.streams import Quotes
@@ -39,7 +42,7 @@ Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 
 SECOND_NS = 1_000_000_000
-_DRAFTS = 5
+_DRAFTS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,8 +130,47 @@ def simulate_run(
     book = build_book(
         config, bid, spread, size_rng, step_s=step_s, lot_notional=lot_notional, liquidity=liquidity
     )
-    weights, move_1, move_5 = taker_weights(book, path.activity, intent_rng, step_s=step_s)
+    prints, mix = _trade(
+        book,
+        path.activity,
+        (intent_rng, taker_rng),
+        volume=volume,
+        market=market,
+        config=config,
+        lot_notional=lot_notional,
+    )
+    mid = book.mid_half_ticks / 2.0
+    at, oracle, mark, premium = oracle_and_mark(
+        path.ticks,
+        mid,
+        price_rng,
+        step_s=step_s,
+        every_s=config.oracle_interval_s,
+        premium_bps=config.premium_deviation_bps,
+    )
+    twin = None if config.twin is None else _twin(config, config.twin, ts, path.ticks, market, twin_rng)
+    quotes = make_quotes(ts, book, prints)
+    return Run(ts, path.ticks, book, prints, quotes, at, oracle, mark, premium, mix, twin)
+
+
+def _trade(
+    book: Book,
+    activity: Floats,
+    rngs: tuple[np.random.Generator, np.random.Generator],
+    *,
+    volume: float,
+    market: Market,
+    config: SimulatorConfig,
+    lot_notional: float,
+) -> tuple[Prints, Mix]:
+    """Return the run's trades and their mix of takers, and leave in the book what they leave."""
     fewest = max(1, int(np.ceil(LEAST_NOTIONAL / lot_notional)))
+    intent_rng, taker_rng = rngs
+    step_s = config.depth_interval_s
+    liquidity = config.liquidity or 1.0
+    move_1, move_5 = forward_moves(book, step_s=step_s)
+    lean_best_levels(book, move_1, move_5, fewest=fewest)
+    weights = taker_weights(book, activity, move_1, move_5, intent_rng, step_s=step_s)
     draw = partial(
         draw_prints,
         config,
@@ -149,23 +191,10 @@ def simulate_run(
         trial = draw(steps, np.random.default_rng(taker_seed))
         miss = wanted - np.array(realized_markouts(book, trial, move_1, move_5))
         if np.abs(miss).max() < nearest:
-            nearest, mix, ladder, draft = float(np.abs(miss).max()), tried, steps, trial
+            nearest, mix, draft = float(np.abs(miss).max()), tried, trial
         aim += 0.7 * miss
     take_out(book, draft, fewest=fewest)
-    # the last draft again, against the book that shows what it left
-    prints = draw(ladder, np.random.default_rng(taker_seed))
-    mid = book.mid_half_ticks / 2.0
-    at, oracle, mark, premium = oracle_and_mark(
-        path.ticks,
-        mid,
-        price_rng,
-        step_s=step_s,
-        every_s=config.oracle_interval_s,
-        premium_bps=config.premium_deviation_bps,
-    )
-    twin = None if config.twin is None else _twin(config, config.twin, ts, path.ticks, market, twin_rng)
-    quotes = make_quotes(ts, book, prints)
-    return Run(ts, path.ticks, book, prints, quotes, at, oracle, mark, premium, mix, twin)
+    return within_display(book, draft), mix
 
 
 def _twin(

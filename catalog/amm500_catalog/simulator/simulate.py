@@ -157,9 +157,32 @@ def simulate(
     config = _with_liquidity(config, list(by_day.values()))
     ranges = tuple((start, int(part["ts_close_ns"].iloc[-1])) for start, part in runs)
     rows = dict.fromkeys(STREAMS, 0)
+    takers, no_volume = _write_days(writer, precision, market, config, seed, by_day, rows, progress)
+    hours = funding_hours(ranges[0][0], ranges[-1][1])
+    rows["FundingRateUpdate"], missing = _write_funding(writer, precision, config, hours, funding)
+    steps = sum(takers.values())
+    params = config.params() | {
+        "seed": seed,
+        "takers": {kind: round(total / steps, 4) for kind, total in takers.items()},
+    }
+    defaults = _defaults(config, no_volume=no_volume, days=len(days), missing=missing, hours=len(hours))
+    return SimulationResult(ranges, rows, params, defaults)
+
+
+def _write_days(
+    writer: CatalogWriter,
+    precision: Precision,
+    market: Market,
+    config: SimulatorConfig,
+    seed: int,
+    by_day: dict[int, list[tuple[int, pd.DataFrame]]],
+    rows: dict[str, int],
+    progress: Progress | None,
+) -> tuple[dict[str, float], int]:
+    """Write every day and count its rows; return the takers' shares times grid steps, and the days without volume."""
     takers: dict[str, float] = {}
     no_volume = 0
-    for done, day in enumerate(days):
+    for done, day in enumerate(by_day):
         parts = by_day[day]
         volume, given = _day_volume(config, parts)
         no_volume += not given
@@ -170,16 +193,8 @@ def simulate(
             for kind, share in run.mix.shares.items():
                 takers[kind] = takers.get(kind, 0.0) + share * len(run.ts)
         if progress is not None:
-            progress(done + 1, len(days))
-    hours = funding_hours(ranges[0][0], ranges[-1][1])
-    rows["FundingRateUpdate"], missing = _write_funding(writer, precision, config, hours, funding)
-    steps = sum(takers.values())
-    params = config.params() | {
-        "seed": seed,
-        "takers": {kind: round(total / steps, 4) for kind, total in takers.items()},
-    }
-    defaults = _defaults(config, no_volume=no_volume, days=len(days), missing=missing, hours=len(hours))
-    return SimulationResult(ranges, rows, params, defaults)
+            progress(done + 1, len(by_day))
+    return takers, no_volume
 
 
 def _checked(

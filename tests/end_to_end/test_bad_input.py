@@ -1,0 +1,239 @@
+"""What cannot be run is refused with one clear sentence and exit code 2, and leaves nothing behind."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from amm500_nautilus.runtime import cli
+from amm500_nautilus.runtime.backtest import main
+from tests.end_to_end.market import CONFIG
+from tests.end_to_end.market import arguments
+from tests.end_to_end.market import bar_lines
+from tests.end_to_end.market import write_bars
+
+
+Lines = Callable[[list[str]], list[str]]
+
+
+def refused(
+    line: list[str], folder: Path, capsys: pytest.CaptureFixture[str], *, program: Callable = main
+) -> str:
+    """Run a command line that must be refused; return its one sentence."""
+    before = {path for path in folder.rglob("*") if "store" not in path.parts}
+    assert program(line) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    said = printed.err.strip()
+    assert said.startswith("error: ")
+    assert "\n" not in said
+    assert "Traceback" not in said
+    after = {path for path in folder.rglob("*") if "store" not in path.parts}
+    assert after == before
+    store = folder / "store"
+    left = (
+        [path for path in store.rglob("*") if path.is_file() and path.name != ".lock"]
+        if store.exists()
+        else []
+    )
+    assert left == []
+    return said
+
+
+VALUES = [
+    pytest.param("data.dais=3", "unknown key 'data.dais'", id="unknown key"),
+    pytest.param("strategy.quoting.spred=3", "unknown key 'strategy.quoting.spred'", id="unknown nested key"),
+    pytest.param("data.days=many", "data.days = 'many'", id="wrong type"),
+    pytest.param("account.equity=-5", "account.equity", id="negative equity"),
+    pytest.param(
+        "strategy.quoting.spread.bands=[{below: 1.0, min_bps: -1.0, max_bps: 5.0}]",
+        "min_bps",
+        id="negative spread",
+    ),
+    pytest.param(
+        "strategy.quoting.spread.bands=[{below: 1.0, min_bps: 9.0, max_bps: 5.0}]",
+        "max_bps",
+        id="min above max",
+    ),
+    pytest.param(
+        "data.start=2026-01-06",
+        "data.end 2026-01-05 is not after data.start 2026-01-06",
+        id="end before start",
+    ),
+    pytest.param("data.start=yesterday", "'yesterday' is not a date", id="not a date"),
+    pytest.param("data.columns={when: time}", "unknown column role 'when'", id="unknown column role"),
+    pytest.param("strategy.quoting.model=magic", "strategy.quoting.model", id="unknown model"),
+    pytest.param("account.private_key=0x12", "secret", id="secret on the command line"),
+    pytest.param("nonsense", "'nonsense' is not an assignment", id="override without a value"),
+]
+
+
+@pytest.mark.parametrize(("value", "words"), VALUES)
+def test_a_value_that_cannot_be_used_is_named(
+    value: str, words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bars = write_bars(tmp_path / "bars.csv", bar_lines())
+    more = ["data.end=2026-01-05"] if "data.start=2026" in value else []
+    line = arguments(bars, tmp_path / "store", tmp_path / "out", *more, value)
+    assert words in refused(line, tmp_path, capsys)
+
+
+# equity 1 at leverage 10: a side is 2 % of 10, and the venue takes no order under 10
+TOO_SMALL = (
+    "the ladder is empty: a side of 0.20 (0.02 of the exposure limit 10.00) is under the smallest order"
+)
+
+
+def test_check_refuses_an_account_too_small_for_one_level_and_names_what_would_do(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = ["check", str(CONFIG), "--set", "account.equity=1"]
+    said = refused(line, tmp_path, capsys, program=cli.main)
+    assert TOO_SMALL in said
+    assert "equity of at least" in said
+
+
+def test_a_run_refuses_an_account_too_small_for_one_level_and_leaves_no_run_directory(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bars = write_bars(tmp_path / "bars.csv", bar_lines(2))
+    assert main(arguments(bars, tmp_path / "store", tmp_path / "out", "account.equity=1")) == 2
+    said = capsys.readouterr().err.strip()
+    assert said.startswith("error: ")
+    assert "\n" not in said
+    assert TOO_SMALL in said
+    assert not (tmp_path / "out").exists()
+    assert not (tmp_path / "out.partial").exists()
+
+
+def swap(first: int, second: int) -> Lines:
+    def edit(lines: list[str]) -> list[str]:
+        lines[first], lines[second] = lines[second], lines[first]
+        return lines
+
+    return edit
+
+
+def at(row: int, column: int, value: str) -> Lines:
+    def edit(lines: list[str]) -> list[str]:
+        cells = lines[row].split(",")
+        cells[column] = value
+        lines[row] = ",".join(cells)
+        return lines
+
+    return edit
+
+
+BARS = [
+    pytest.param(swap(3, 4), "earlier than the row before", id="bars out of order"),
+    pytest.param(lambda lines: [*lines[:4], lines[3], *lines[4:]], "row 4", id="a bar twice"),
+    pytest.param(at(3, 1, "nan"), "`open` is missing (NaN)", id="NaN price"),
+    pytest.param(at(3, 4, "0"), "`close` is 0", id="zero price"),
+    pytest.param(at(3, 3, "-1"), "`low` is -1", id="negative price"),
+    pytest.param(at(3, 2, "600"), "`high` 600 is below `low`", id="high below low"),
+    pytest.param(at(3, 4, "9999"), "outside the bar's range", id="close outside the range"),
+    pytest.param(
+        lambda lines: [line.replace("+00:00", "") for line in lines],
+        "timezone",
+        id="times without a timezone",
+    ),
+    pytest.param(lambda lines: lines[:1], "the file has 0 rows", id="a header and nothing else"),
+    pytest.param(lambda lines: [], "empty", id="an empty file"),
+    pytest.param(lambda lines: [line.rsplit(",", 2)[0] for line in lines], "close", id="a column is missing"),
+]
+
+
+@pytest.mark.parametrize(("edit", "words"), BARS)
+def test_bars_that_cannot_be_used_are_named_by_row_and_value(
+    edit: Lines, words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = edit(bar_lines())
+    bars = tmp_path / "bars.csv"
+    bars.write_text("\n".join(lines), encoding="utf-8")
+    said = refused(arguments(bars, tmp_path / "store", tmp_path / "out"), tmp_path, capsys)
+    assert "bars.csv" in said
+    assert words in said
+
+
+def test_a_missing_file_of_bars_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    said = refused(arguments(tmp_path / "gone.csv", tmp_path / "store", tmp_path / "out"), tmp_path, capsys)
+    assert "gone.csv: " in said
+    assert "does not exist" in said
+
+
+def test_a_wrong_timezone_name_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bars = write_bars(tmp_path / "bars.csv", [line.replace("+00:00", "") for line in bar_lines()])
+    line = arguments(bars, tmp_path / "store", tmp_path / "out", "data.timezone=Mars/Olympus")
+    assert "Mars/Olympus" in refused(line, tmp_path, capsys)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        pytest.param(None, "there is no such file", id="missing"),
+        pytest.param("", "the file is empty", id="empty"),
+        pytest.param("name: [1\n", "is not valid YAML", id="not YAML"),
+        pytest.param("- a\n", "holds a list", id="a list"),
+        pytest.param("name: x\nmarkt: {}\n", "unknown key 'markt'", id="unknown section"),
+        pytest.param("seed: 3\n", "name", id="no name"),
+    ],
+)
+def test_a_run_file_that_cannot_be_used_is_named(
+    content: str | None, words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "run.yaml"
+    if content is not None:
+        path.write_text(content, encoding="utf-8")
+    said = refused([str(path), "--out", str(tmp_path / "out")], tmp_path, capsys)
+    assert "run.yaml" in said
+    assert words in said
+
+
+def recording(folder: Path, *, bid: float) -> Path:
+    """Three snapshots of a book around 4300 with its best bid at ``bid``, with quotes and a trade."""
+    folder.mkdir()
+    start = 1_768_487_400_000
+    book = {
+        "timestamp": [(start + 500 * i) / 1e3 for i in range(3)],
+        "exchange_timestamp": [start + 500 * i for i in range(3)],
+    }
+    for level in range(20):
+        book[f"bid_price_{level}"] = [round((bid if level == 0 else 4300.1) - level / 10, 1)] * 3
+        book[f"bid_size_{level}"] = [1.0] * 3
+        book[f"ask_price_{level}"] = [round(4300.2 + level / 10, 1)] * 3
+        book[f"ask_size_{level}"] = [1.0] * 3
+    pd.DataFrame(book).to_parquet(folder / "ETH_orderbooks.parquet")
+    sides = [("bid", 4300.1), ("ask", 4300.2)]
+    quotes = [(start / 1e3, price, 1.0, side, start) for side, price in sides]
+    columns = ["timestamp", "price", "size", "side", "exchange_timestamp"]
+    pd.DataFrame(quotes, columns=columns).to_parquet(folder / "ETH_prices.parquet")
+    trades = [(start / 1e3 + 1, 4300.1, 0.1, "sell", "1", start + 1_000)]
+    columns = ["timestamp", "price", "size", "side", "trade_id", "exchange_timestamp"]
+    pd.DataFrame(trades, columns=columns).to_parquet(folder / "ETH_trades.parquet")
+    return folder
+
+
+def test_a_crossed_recorded_book_is_named_by_row_and_prices(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = recording(tmp_path / "recording", bid=4305.0)
+    values = [
+        "data.source=hl-book",
+        f"data.path={folder}",
+        "market.coin=ETH",
+        f"data.catalog={tmp_path / 'store'}",
+    ]
+    line = [str(CONFIG), "--quiet", "--out", str(tmp_path / "out")]
+    for value in values:
+        line += ["--set", value]
+    said = refused(line, tmp_path, capsys)
+    assert "ETH_orderbooks.parquet row 1: the book is crossed: best bid 4305, best ask 4300.2" in said
+
+
+def test_a_place_that_is_taken_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bars = write_bars(tmp_path / "bars.csv", bar_lines(2))
+    (tmp_path / "out").mkdir()
+    assert main(arguments(bars, tmp_path / "store", tmp_path / "out")) == 2
+    assert "already exists" in capsys.readouterr().err
+    assert list((tmp_path / "out").iterdir()) == []
