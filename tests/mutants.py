@@ -20,7 +20,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 COPIED = ("amm500_nautilus", "adapters", "catalog/amm500_catalog", "configs", "tests", "pyproject.toml")
 SKIPPED = shutil.ignore_patterns("__pycache__", "*.pyc", "store", "runs")
-FAILED = re.compile(r"^FAILED ([^ ]+)", re.MULTILINE)
+FAILED = re.compile(r"^FAILED (.+?)(?: - .*)?$", re.MULTILINE)
 SURVIVED, STALE = 1, 2
 LIMIT_S = 120
 

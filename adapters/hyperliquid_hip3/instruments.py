@@ -13,7 +13,6 @@ from nautilus_trader.model.objects import Money
 from nautilus_trader.model.objects import Price
 from nautilus_trader.model.objects import Quantity
 
-from amm500_catalog.currency import collateral_currency
 from amm500_nautilus.margin.fees import BASE_MAKER_RATE
 from amm500_nautilus.margin.fees import BASE_TAKER_RATE
 from amm500_nautilus.margin.fees import FeeSchedule
@@ -22,6 +21,7 @@ from hyperliquid_hip3.constants import MAX_PERP_DECIMALS
 from hyperliquid_hip3.constants import MIN_ORDER_NOTIONAL
 from hyperliquid_hip3.constants import VENUE
 from hyperliquid_hip3.constants import split_coin
+from hyperliquid_hip3.currency import collateral_currency
 from hyperliquid_hip3.precision import lot_size
 from hyperliquid_hip3.precision import price_decimals
 from hyperliquid_hip3.precision import tick_range

@@ -21,6 +21,7 @@ from nautilus_trader.model.identifiers import TraderId
 
 from amm500_catalog.errors import InputError
 from amm500_catalog.spec import Dataset
+from amm500_catalog.spec import MarketSpec
 from amm500_nautilus.config import MarketMakerConfig
 from amm500_nautilus.margin.fees import FeeRates
 from amm500_nautilus.margin.fees import FeeSchedule
@@ -38,6 +39,7 @@ from amm500_nautilus.risk.budget import GROWTH_SHARE
 from amm500_nautilus.runtime.config import RunConfig
 from amm500_nautilus.runtime.config import load_config
 from amm500_nautilus.runtime.data import prepare
+from amm500_nautilus.runtime.data import resolve_market
 from amm500_nautilus.runtime.exits import DONE
 from amm500_nautilus.runtime.exits import guarded
 from amm500_nautilus.runtime.models import build
@@ -48,6 +50,7 @@ from amm500_nautilus.runtime.sessions import session_spans
 from amm500_nautilus.simulation.config import FundingConfig
 from amm500_nautilus.simulation.config import VenueConfig
 from amm500_nautilus.simulation.engine_care import keep_engine_flat
+from amm500_nautilus.simulation.rules import VenueRules
 from amm500_nautilus.simulation.setup import SimulatedVenue
 from amm500_nautilus.simulation.setup import add_simulated_venue
 from amm500_nautilus.strategy import MarketMaker
@@ -66,10 +69,9 @@ class BacktestResult:
     summary: dict[str, Any]
 
 
-def fee_rates(config: RunConfig) -> FeeRates:
-    """Return the maker and taker rates the market's flags give."""
-    market = config.market
-    on_builder_dex = ":" in market.coin
+def fee_rates(config: RunConfig, market: MarketSpec) -> FeeRates:
+    """Return the maker and taker rates the market's flags give; only builder dexes have a deployer's share and growth mode."""
+    on_builder_dex = bool(market.dex)
     return hip3_rates(
         FeeSchedule(
             growth_mode=market.growth_mode and on_builder_dex,
@@ -79,30 +81,31 @@ def fee_rates(config: RunConfig) -> FeeRates:
     )
 
 
-def venue_config(config: RunConfig, dataset: Dataset) -> VenueConfig:
+def venue_config(config: RunConfig, dataset: Dataset, market: MarketSpec) -> VenueConfig:
     """Return the simulated exchange's configuration."""
-    market = config.market
-    funding = FundingConfig()
-    if market.funding_rate is not None:
-        funding = replace(funding, default_rate=Decimal(str(market.funding_rate)))
-    if not config.venue.funding:
-        funding = replace(funding, enabled=False)
+    funding = FundingConfig(enabled=config.venue.funding)
+    if config.market.funding_rate is not None:
+        funding = replace(funding, default_rate=Decimal(str(config.market.funding_rate)))
+    rules: VenueRules = build(config.venue.rules)
+    if market.coin != MarketSpec().coin:
+        # the asset's number is quoted in refusals; only the default market's is known without asking the venue
+        rules = replace(rules, asset=None)
     return VenueConfig(
         starting_equity=config.account.equity,
         collateral=market.collateral,
-        dex=market.spec().dex,
+        dex=market.dex,
         leverage=Decimal(str(config.account.leverage)),
         max_leverage=market.max_leverage,
-        rates=fee_rates(config),
+        rates=fee_rates(config, market),
         latency=build(config.venue.latency),
         fill=build(config.venue.fill),
-        rules=build(config.venue.rules),
+        rules=rules,
         funding=funding,
         sessions=dataset.info.sessions,
     )
 
 
-def strategy_config(config: RunConfig, dataset: Dataset) -> MarketMakerConfig:
+def strategy_config(config: RunConfig, dataset: Dataset, market: MarketSpec) -> MarketMakerConfig:
     """Return the strategy's configuration for a dataset."""
     streams = dataset.info.streams
     day_seconds, per_year = trading_days(dataset.info.sessions)
@@ -114,7 +117,7 @@ def strategy_config(config: RunConfig, dataset: Dataset) -> MarketMakerConfig:
         reference_id=InstrumentId.from_str(f"{reference}-USD-PERP.HYPERLIQUID") if reference else None,
         book_source="deltas" if "OrderBookDelta" in streams else "depth",
         leverage=config.account.leverage,
-        growth_mode=config.market.growth_mode,
+        growth_mode=market.growth_mode and bool(market.dex),
         cycle_ms=config.strategy.cycle_ms,
         max_order_events=config.strategy.max_order_events,
         sessions=session_spans(dataset.info.sessions),
@@ -123,7 +126,7 @@ def strategy_config(config: RunConfig, dataset: Dataset) -> MarketMakerConfig:
     )
 
 
-def check_ladder(config: RunConfig, dataset: Dataset, price: float) -> None:
+def check_ladder(config: RunConfig, shape: MarketShape, price: float) -> None:
     """
     Refuse a configuration whose ladder cannot be quoted with this account at this price.
 
@@ -133,9 +136,6 @@ def check_ladder(config: RunConfig, dataset: Dataset, price: float) -> None:
         With what is wrong and the smallest account or size that would work.
 
     """
-    shape = MarketShape(
-        tick=float(dataset.instrument.price_increment), lot=float(dataset.instrument.size_increment)
-    )
     engine = QuoteEngine(shape, build(config.strategy.quoting))
     problems = engine.check(float(config.account.equity), config.account.leverage, price)
     if problems:
@@ -173,15 +173,21 @@ def run(config: RunConfig, *, out: Path | None = None, progress: Progress | None
     """
     progress = progress or Progress(quiet=True)
     began = time.perf_counter()
+    if config.market.price is not None:
+        # before the data is fetched or simulated: a ladder that cannot be quoted is refused in a second
+        check_ladder(config, market_shape(config, config.market.price), config.market.price)
     dataset = prepare(config, progress)
-    check_ladder(config, dataset, first_price(dataset))
+    market = resolve_market(config, dataset)
+    instrument = dataset.instrument
+    shape = MarketShape(tick=float(instrument.price_increment), lot=float(instrument.size_increment))
+    check_ladder(config, shape, first_price(dataset))
     directory = RunDirectory.named(config.name, out)
     directory.write_config(config)
-    engine = make_engine()
-    engine_seconds, events = _run_engine(engine, config, dataset, directory.path, progress)
+    engine_seconds, events = _run_engine(config, dataset, market, directory.path, progress)
     context = report_context(
         config,
         dataset,
+        market,
         wall_seconds=time.perf_counter() - began,
         engine_seconds=engine_seconds,
         events=events,
@@ -190,6 +196,8 @@ def run(config: RunConfig, *, out: Path | None = None, progress: Progress | None
     if config.report.tearsheet:
         progress(0.0, "tearsheet")
         write_tearsheet(directory.path, summary)
+    progress.say(f"verdict: {summary['verdict']}, result hash {summary['result_hash']}")
+    directory.write_log(progress.lines)
     return BacktestResult(run_dir=directory.finish(), summary=summary)
 
 
@@ -204,18 +212,19 @@ def first_price(dataset: Dataset) -> float:
 
 
 def _run_engine(
-    engine: BacktestEngine,
     config: RunConfig,
     dataset: Dataset,
+    market: MarketSpec,
     out: Path,
     progress: Progress,
 ) -> tuple[float, int]:
+    engine = make_engine()
     info, instrument = dataset.info, dataset.instrument
     listener = RecordingListener()
     venue = add_simulated_venue(
         engine,
         instrument=instrument,
-        config=venue_config(config, dataset),
+        config=venue_config(config, dataset, market),
         seed=config.seed,
         listener=listener,
     )
@@ -231,7 +240,7 @@ def _run_engine(
     )
     listener.bind(recorder, venue)
     keep_engine_flat(engine, venue)
-    engine.add_strategy(MarketMaker(strategy_config(config, dataset)))
+    engine.add_strategy(MarketMaker(strategy_config(config, dataset, market)))
     events = _feed(engine, venue, dataset, progress)
     unbooked = recorder.close()
     engine.dispose()
@@ -269,6 +278,7 @@ def _feed(
 def report_context(
     config: RunConfig,
     dataset: Dataset,
+    market: MarketSpec,
     *,
     wall_seconds: float,
     engine_seconds: float,
@@ -284,8 +294,8 @@ def report_context(
         source=info.source,
         simulated=info.simulated,
         bars_simulated=info.bars_simulated,
-        market=info.instrument_id.partition("-")[0],
-        collateral=config.market.collateral,
+        market=market.coin,
+        collateral=market.collateral,
         start_ns=info.start_ns,
         end_ns=info.end_ns,
         description=info.description,
@@ -303,7 +313,8 @@ def report_context(
         budget=BudgetFacts(
             enabled=budget.enabled,
             initial_actions=budget.initial_actions,
-            credit_per_usd=budget.credit_per_usd * (GROWTH_SHARE if config.market.growth_mode else 1.0),
+            credit_per_usd=budget.credit_per_usd
+            * (GROWTH_SHARE if market.growth_mode and market.dex else 1.0),
         ),
         wall_seconds=wall_seconds,
         engine_seconds=engine_seconds,

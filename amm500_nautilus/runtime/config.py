@@ -24,6 +24,7 @@ from amm500_catalog.sources.generator import GeneratorConfig
 from amm500_catalog.spec import MarketSpec
 from amm500_nautilus.quoting.config import QuotingConfig
 from amm500_nautilus.risk.budget import BudgetConfig
+from amm500_nautilus.runtime.load import SECRET_WORDS
 from amm500_nautilus.runtime.load import apply_overrides
 from amm500_nautilus.runtime.load import read_yaml
 from amm500_nautilus.runtime.load import validate
@@ -88,11 +89,13 @@ class DataSection(Section):
     ``source``: auto (catalogue, exchange, Yahoo, generator in turn), catalog, hyperliquid, yfinance, file, generator (bars, turned
     into a book by the simulator), or hl-book (a recorded book, nothing simulated but our own fills). ``start`` and ``end`` are
     UTC dates or times; without them the span is the last ``days`` whole days (for files: all there is). ``sessions``: index
-    keeps cash hours with gaps, always is 24/7.
+    keeps cash hours with gaps, always is 24/7. ``catalog`` is a folder or an fsspec URL, with ``storage_options`` for its filesystem
+    (an endpoint, never a key: keys come from the environment).
     """
 
     source: Literal["auto", "catalog", "hyperliquid", "yfinance", "file", "generator", "hl-book"] = "auto"
     catalog: str = "catalog/store"
+    storage_options: dict[str, Any] = Field(default_factory=dict)
     path: str | None = None
     symbol: str = "^OEX"
     interval: Literal["1m", "5m", "15m", "1h"] = "5m"
@@ -110,6 +113,13 @@ class DataSection(Section):
     def _check(self) -> Self:
         if self.source in ("file", "hl-book") and not self.path:
             raise ValueError(f"data.path is missing; source {self.source} needs the file or folder to read")
+        secrets = [
+            name for name in self.storage_options if any(word in name.lower() for word in SECRET_WORDS)
+        ]
+        if secrets:
+            raise ValueError(
+                f"data.storage_options.{secrets[0]} is a secret; credentials come from the environment"
+            )
         start, end = self.start_ns, self.end_ns
         if start is not None and end is not None and end <= start:
             raise ValueError(f"data.end {self.end} is not after data.start {self.start}")

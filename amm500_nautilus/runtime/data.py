@@ -2,7 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Callable
+from contextlib import closing
+from dataclasses import asdict
 from dataclasses import dataclass
 from dataclasses import replace
 from datetime import UTC
@@ -10,11 +11,15 @@ from datetime import datetime
 from typing import Any
 
 import pandas as pd
+from nautilus_trader.model.data import FundingRateUpdate
+from nautilus_trader.model.data import IndexPriceUpdate
+from nautilus_trader.model.data import OrderBookDepth10
+from nautilus_trader.model.data import QuoteTick
+from nautilus_trader.model.data import TradeTick
 
 from amm500_catalog.bars import read_bar_frame
 from amm500_catalog.bars import store_bar_frame
 from amm500_catalog.dataset import CatalogDataset
-from amm500_catalog.dataset import info_from_meta
 from amm500_catalog.dataset import meta_from_info
 from amm500_catalog.dataset import open_recorded
 from amm500_catalog.dataset import open_simulated
@@ -24,10 +29,10 @@ from amm500_catalog.simulator import SimulatorConfig
 from amm500_catalog.simulator import simulate
 from amm500_catalog.sources.auto import AutoSource
 from amm500_catalog.sources.auto import Candidate
+from amm500_catalog.sources.base import DOWNLOAD_TIMEOUT_S
 from amm500_catalog.sources.base import BarFrame
 from amm500_catalog.sources.base import BarRequest
 from amm500_catalog.sources.base import FundingFrame
-from amm500_catalog.sources.base import interval_seconds
 from amm500_catalog.sources.coverage import always_open
 from amm500_catalog.sources.coverage import cash_hours
 from amm500_catalog.sources.files import ColumnMap
@@ -36,6 +41,7 @@ from amm500_catalog.sources.generator import GeneratorConfig
 from amm500_catalog.sources.generator import GeneratorSource
 from amm500_catalog.sources.hyperliquid import HyperliquidSource
 from amm500_catalog.sources.info_client import InfoClient
+from amm500_catalog.sources.markets import ListedMarket
 from amm500_catalog.sources.recordings import import_recording
 from amm500_catalog.sources.scale import level_factor
 from amm500_catalog.sources.scale import scale_level
@@ -54,6 +60,16 @@ from hyperliquid_hip3.instruments import make_instrument
 DATASET_VERSION = 1
 NS_PER_MS = 1_000_000
 GENERATED = "generator"
+# what a run is fed; mark prices are stored too, but the ledger marks at the book's mid
+STREAMS = (FundingRateUpdate, IndexPriceUpdate, TradeTick, OrderBookDepth10, QuoteTick)
+
+
+def resolve_market(config: RunConfig, dataset: CatalogDataset) -> MarketSpec:
+    """Return the facts of the market that a dataset holds: the venue's own where it stated them, the run file's otherwise."""
+    stated = dataset.info.params.get("market")
+    if stated is not None:
+        return MarketSpec(**stated)
+    return replace(config.market.spec(), collateral=dataset.instrument.settlement_currency.code)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,34 +95,34 @@ def prepare(config: RunConfig, progress: Progress, *, now: datetime | None = Non
 
     """
     data = config.data
-    store = CatalogStore(data.catalog)
+    moment = now or datetime.now(UTC)
+    store = CatalogStore(data.catalog, dict(data.storage_options))
     for repair in store.repairs:
         progress.say(f"catalogue: {repair}")
+    latency_ns = data.feed_latency_ms * NS_PER_MS
     if data.source == "hl-book":
         name, result = import_recording(store, str(data.path), config.market.coin)
         progress.say(f"catalogue: {name} {'imported' if result.changed else 'was already there'}")
-        return _within(open_recorded(store, name, feed_latency_ns=data.feed_latency_ms * NS_PER_MS), config)
-    request_key = _request_key(config, now or datetime.now(UTC))
-    label = _labelled(store, request_key) if data.source in ("auto", "catalog", "generator") else None
+        return _clipped(config, open_recorded(store, name, feed_latency_ns=latency_ns))
+    label = _stored_label(config, store, moment)
     if label is None:
-        found = find_bars(config, store, progress, now or datetime.now(UTC))
-        label = _simulate(config, store, found, request_key, progress)
+        found = find_bars(config, store, progress, moment)
+        label = _simulate(config, store, found, _request_key(config, moment, data.source), progress)
     else:
         progress.say(f"catalogue: simulated dataset {label} is already there")
-    return open_simulated(store, label, feed_latency_ns=data.feed_latency_ms * NS_PER_MS)
+    return open_simulated(store, label, classes=STREAMS, feed_latency_ns=latency_ns)
 
 
-def _within(dataset: CatalogDataset, config: RunConfig) -> CatalogDataset:
-    """Return a recording cut to ``data.start`` and ``data.end`` where they are given."""
+def _clipped(config: RunConfig, dataset: CatalogDataset) -> CatalogDataset:
+    """Return a recording cut to ``data.start`` and ``data.end``."""
     start, end = config.data.start_ns, config.data.end_ns
     info = dataset.info
-    low = info.start_ns if start is None else max(start, info.start_ns)
-    high = info.end_ns if end is None else min(end, info.end_ns)
-    sessions = tuple((max(a, low), min(b, high)) for a, b in info.sessions if a < high and b > low)
-    if high <= low or not sessions:
+    low, high = max(info.start_ns, start or 0), min(info.end_ns, end or info.end_ns)
+    if high <= low:
         raise InputError(
-            "has nothing between data.start and data.end", str(config.data.path), "a span the recording covers"
+            "has nothing between data.start and data.end", info.name, "a span inside the recording"
         )
+    sessions = tuple((max(a, low), min(b, high)) for a, b in info.sessions if a < high and b > low)
     return replace(dataset, info=replace(info, start_ns=low, end_ns=high, sessions=sessions))
 
 
@@ -126,14 +142,15 @@ def _digest(*parts: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-def _request_key(config: RunConfig, now: datetime) -> str:
+def _request_key(config: RunConfig, now: datetime, source: str) -> str:
     """Return a key of everything that decides the dataset but the bars found."""
     start, end = config.data.span(now)
     data = config.data.model_dump(
-        include={"path", "symbol", "interval", "sessions", "target_volatility", "columns", "timezone"}
+        include={"path", "symbol", "interval", "sessions", "target_volatility", "columns", "timezone", "url"}
     )
     return _digest(
         "request",
+        source,
         config.seed,
         config.market.model_dump(mode="json"),
         data,
@@ -144,10 +161,18 @@ def _request_key(config: RunConfig, now: datetime) -> str:
     )
 
 
-def _labelled(store: CatalogStore, request_key: str) -> str | None:
-    for label in store.labels():
+def _stored_label(config: RunConfig, store: CatalogStore, now: datetime) -> str | None:
+    """Return a dataset that an equal request made before; bars of a file are looked at again each time."""
+    source = config.data.source
+    made_by = {
+        "auto": ("auto",),
+        "generator": ("generator",),
+        "catalog": ("catalog", "auto", "hyperliquid", "yfinance"),
+    }
+    keys = {_request_key(config, now, name) for name in made_by.get(source, ())}
+    for label in store.labels() if keys else ():
         meta = store.meta(label)
-        if meta is not None and meta.get("request_key") == request_key:
+        if meta is not None and meta.get("request_key") in keys:
             return label
     return None
 
@@ -207,19 +232,19 @@ def _from_file(config: RunConfig) -> Found:
 
 
 def _from_exchange(config: RunConfig, request: BarRequest, progress: Progress) -> Found:
-    source = HyperliquidSource(InfoClient(config.data.url))
-    market = source.fetch_market(config.market.candidates or (config.market.coin,))
-    progress.say(f"hyperliquid: {market.sentence}")
-    frame = source.fetch(replace(request, symbol=market.spec.coin))
-    funding, notes = _funding(source, market.spec.coin, frame)
+    with closing(HyperliquidSource(InfoClient(config.data.url))) as source:
+        market = source.fetch_market(config.market.candidates)
+        progress.say(f"hyperliquid: {market.sentence}")
+        frame = source.fetch(replace(request, symbol=market.spec.coin))
+        funding, notes = _funding(source, market.spec.coin, frame, DOWNLOAD_TIMEOUT_S)
     return Found(frame, market.spec, funding, (market.sentence, *market.notes, *notes))
 
 
 def _funding(
-    source: HyperliquidSource, coin: str, frame: BarFrame
+    source: HyperliquidSource, coin: str, frame: BarFrame, timeout_s: float
 ) -> tuple[FundingFrame | None, tuple[str, ...]]:
     try:
-        funding = source.fetch_funding(coin, frame.sessions[0][0], frame.sessions[-1][1])
+        funding = source.fetch_funding(coin, frame.sessions[0][0], frame.sessions[-1][1], timeout_s)
     except SourceUnavailableError as error:
         return None, (f"funding history is not there ({error}); the explicit rate stands in",)
     return funding, ()
@@ -232,13 +257,13 @@ def _generator(config: RunConfig) -> GeneratorSource:
 
 
 def _from_auto(config: RunConfig, store: CatalogStore, request: BarRequest, progress: Progress) -> Found:
-    market: dict[str, Any] = {}
+    listed: list[ListedMarket] = []
+    source = HyperliquidSource(InfoClient(config.data.url))
 
     def exchange(asked: BarRequest) -> BarFrame:
-        source = HyperliquidSource(InfoClient(config.data.url))
-        listed = source.fetch_market(config.market.candidates, asked.timeout_s)
-        market["listed"], market["source"] = listed, source
-        return source.fetch(replace(asked, symbol=listed.spec.coin))
+        market = source.fetch_market(config.market.candidates, asked.timeout_s)
+        listed.append(market)
+        return source.fetch(replace(asked, symbol=market.spec.coin))
 
     expected = cash_hours if config.data.sessions == "index" else always_open
     candidates = (
@@ -247,11 +272,13 @@ def _from_auto(config: RunConfig, store: CatalogStore, request: BarRequest, prog
         Candidate("yfinance", request.symbol, YahooSource().fetch, is_download=True, expected=cash_hours),
         Candidate(GENERATED, request.symbol, _generator(config).fetch, expected=expected, must_cover=False),
     )
-    result = AutoSource(candidates, say=progress.say).resolve(request)
-    if result.used == "hyperliquid":
-        funding, notes = _funding(market["source"], market["listed"].spec.coin, result.frame)
-        return Found(result.frame, market["listed"].spec, funding, (*result.lines, *notes))
-    return _plain(config, result.frame, *result.lines)
+    with closing(source):
+        result = AutoSource(candidates, say=progress.say).resolve(request)
+        if result.used != "hyperliquid":
+            return _plain(config, result.frame, *result.lines)
+        market = listed[-1]
+        funding, notes = _funding(source, market.spec.coin, result.frame, max(1.0, result.download_left_s))
+    return Found(result.frame, market.spec, funding, (*result.lines, market.sentence, *notes))
 
 
 def _scaled(config: RunConfig, found: Found) -> Found:
@@ -316,7 +343,7 @@ def _simulate(
             streams=tuple(result.rows),
             description=_description(frame, found.spec),
             defaults=(*result.defaults, *found.notes),
-            params=result.params,
+            params=result.params | {"market": asdict(found.spec)},
         )
         staged.publish({**meta_from_info(info), "request_key": request_key, "rows": result.rows})
     return label
@@ -332,7 +359,3 @@ def _description(frame: BarFrame, spec: MarketSpec) -> str:
         f"book and trades of {spec.coin} simulated along {len(frame.bars):,} {kind} bars of {frame.interval_s} s "
         f"({frame.source} {frame.symbol})"
     )
-
-
-Say = Callable[[str], None]
-__all__ = ["find_bars", "info_from_meta", "interval_seconds", "prepare", "simulator_config"]

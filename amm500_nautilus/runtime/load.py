@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from amm500_catalog.errors import InputError
 
 
-SECRET_WORDS = ("secret", "password", "private_key", "passphrase", "token_key")
+SECRET_WORDS = ("secret", "password", "private_key", "passphrase", "token", "key")
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -30,7 +30,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
         )
     try:
         raw = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except (yaml.YAMLError, ValueError) as error:  # an impossible date is a ValueError
         first = str(error).splitlines()
         raise InputError(
             f"is not valid YAML ({' '.join(first)})", str(path), "YAML with a mapping at the top"
@@ -69,7 +69,7 @@ def apply_overrides(raw: dict[str, Any], overrides: Sequence[str]) -> dict[str, 
             target = inner
         try:
             target[last] = yaml.safe_load(value)
-        except yaml.YAMLError as error:
+        except (yaml.YAMLError, ValueError) as error:
             raise InputError(f"{value!r} is not valid YAML", f"--set {key}", "a YAML value") from error
     return raw
 

@@ -2,6 +2,8 @@
 
 import sys
 import time
+from datetime import UTC
+from datetime import datetime
 from types import TracebackType
 from typing import Self
 
@@ -30,6 +32,7 @@ class Progress:
         self._task: int | None = None
         self._last_line = 0.0
         self._label = ""
+        self.lines: list[str] = []
 
     def __enter__(self) -> Self:
         if not self._quiet and sys.stderr.isatty():
@@ -57,9 +60,11 @@ class Progress:
 
     def __call__(self, share: float, label: str) -> None:
         """Report that ``share`` of ``label`` is done."""
+        if label != self._label:
+            self._note(f"{label} began")
         if self._quiet:
-            return
-        if self._bar is not None:
+            self._label = label
+        elif self._bar is not None:
             if self._task is None or label != self._label:
                 if self._task is not None:
                     self._bar.remove_task(self._task)  # type: ignore[arg-type]
@@ -69,10 +74,18 @@ class Progress:
             now = time.monotonic()
             if label != self._label or now - self._last_line >= LINE_EVERY_SECONDS:
                 self._last_line = now
-                self.say(f"{label}: {share:.0%}")
+                self._print(f"{label}: {share:.0%}")
         self._label = label
 
     def say(self, text: str) -> None:
-        """Print one plain line beside the bar."""
+        """Print one plain line beside the bar, and keep it for the log."""
+        self._note(text)
+        self._print(text)
+
+    def _note(self, text: str) -> None:
+        stamp = datetime.now(UTC).isoformat(timespec="seconds")
+        self.lines.append(f"{stamp} {text}")
+
+    def _print(self, text: str) -> None:
         if not self._quiet:
             self._console.print(text, highlight=False, markup=False, soft_wrap=True)

@@ -64,6 +64,10 @@ class RunDirectory:
         text = yaml.safe_dump(to_plain(config), sort_keys=False, allow_unicode=True)
         (self.path / "config.yaml").write_text(text, encoding="utf-8")
 
+    def write_log(self, lines: list[str]) -> None:
+        """Write what the run said, a line each."""
+        (self.path / "run.log").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+
     def finish(self) -> Path:
         """Give the directory its final name and return it."""
         self.path.rename(self.final)

@@ -12,7 +12,7 @@ from nautilus_trader.model.objects import AccountBalance
 from nautilus_trader.model.objects import MarginBalance
 from nautilus_trader.model.objects import Money
 
-from amm500_catalog import collateral_currency
+from hyperliquid_hip3.currency import collateral_currency
 from amm500_nautilus.margin.tables import MarginTable
 from amm500_nautilus.simulation.book import DisplayedBook
 from amm500_nautilus.simulation.client import VenueExecClient
