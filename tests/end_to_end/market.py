@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from datetime import UTC
 from datetime import datetime
 from datetime import timedelta
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -26,16 +27,16 @@ EAGER = (
 )
 
 
-def bar_lines(count: int = 12, seed: int = 1) -> list[str]:
-    """Return the lines of a CSV of five-minute bars around 690 that a random walk left, without a volume."""
+def bar_lines(count: int = 12, seed: int = 1, days: int = 1) -> list[str]:
+    """Return the lines of a CSV of five-minute bars around 690 that a random walk left, ``count`` a day, without a volume."""
     rng = np.random.default_rng(seed)
     price = 690.0
     lines = [HEADER]
-    for number in range(count):
+    for day, number in product(range(days), range(count)):
         path = price * np.exp(np.cumsum(rng.normal(0.0, 2e-4, 12)))
         first, last = price, round(float(path[-1]), 2)
         high, low = max(first, last, float(path.max())), min(first, last, float(path.min()))
-        when = (FIRST + timedelta(minutes=5 * number)).isoformat()
+        when = (FIRST + timedelta(days=day, minutes=5 * number)).isoformat()
         lines.append(f"{when},{first:.2f},{high:.2f},{low:.2f},{last:.2f},0")
         price = last
     return lines

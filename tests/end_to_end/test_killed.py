@@ -17,14 +17,14 @@ from tests.end_to_end.market import backtest
 from tests.end_to_end.market import summary_of
 
 
-# dies at the twentieth minute of the backtest, in the middle of its files
+# dies at the fifth minute of the backtest, in the middle of its files
 IN_THE_RUN = """
 from amm500_nautilus.report.recorder import RunRecorder
 original, minutes = RunRecorder.on_minute, []
 def on_minute(self, ts_ns):
     original(self, ts_ns)
     minutes.append(ts_ns)
-    if len(minutes) == 20:
+    if len(minutes) == 5:
         os.kill(os.getpid(), signal.SIGKILL)
 RunRecorder.on_minute = on_minute
 """

@@ -1,6 +1,7 @@
 """A whole run from bars to report, its determinism, and the commands that read what it left."""
 
 import json
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from amm500_nautilus.runtime.config import load_config
 from tests.end_to_end.conftest import Hour
 from tests.end_to_end.market import CONFIG
 from tests.end_to_end.market import EAGER
+from tests.end_to_end.market import FIRST
 from tests.end_to_end.market import ROOT
 from tests.end_to_end.market import arguments
 from tests.end_to_end.market import backtest
@@ -62,10 +64,11 @@ def test_the_parts_of_the_result_sum_to_the_change_of_equity(hour: Hour) -> None
     equity = pd.read_parquet(hour.out / "equity.parquet")["equity"]
     assert equity.iloc[-1] - equity.iloc[0] == pytest.approx(total, abs=1e-6)
     assert parts["fees"] < 0
-    # every fill of the hour was a maker's: 0.003 % in growth mode, to the venue's rounding
+    # growth mode: makers pay 0.003 %, takers 0.009 %, each fill cut to six decimals
     fills = pd.read_csv(hour.out / "fills.csv")
-    notional = (fills["last_px"] * fills["last_qty"]).sum()
-    assert -parts["fees"] == pytest.approx(notional * 0.00003, abs=1e-6 * len(fills))
+    rates = fills["liquidity_side"].map({"MAKER": 0.00003, "TAKER": 0.00009})
+    due = (fills["last_px"] * fills["last_qty"] * rates).sum()
+    assert -parts["fees"] == pytest.approx(due, abs=1e-6 * len(fills))
 
 
 def test_an_hour_is_too_short_for_a_sharpe_and_a_missed_target_fails_the_run(hour: Hour) -> None:
@@ -105,6 +108,27 @@ def test_the_same_command_twice_gives_the_same_result_and_another_seed_another(
     assert again["result_hash"] == first["result_hash"]
     assert again["pnl"] == first["pnl"]
     assert other["result_hash"] != first["result_hash"]
+
+
+def test_the_night_between_two_sessions_stays_a_gap(tmp_path: Path) -> None:
+    bars = write_bars(tmp_path / "bars.csv", bar_lines(4, days=2))
+    # without a budget nothing but the market keeps a side from being quoted
+    free = "strategy.budget.enabled=false"
+    assert backtest(bars, tmp_path / "store", tmp_path / "run", *EAGER, free) == 0
+    found = summary_of(tmp_path / "run")
+    # two sessions of four bars of five minutes
+    assert found["metrics"]["session_seconds"] == 2_400
+    assert found["metrics"]["two_sided_uptime"] > 0.95
+    sessions = [(FIRST + timedelta(days=day), FIRST + timedelta(days=day, minutes=20)) for day in (0, 1)]
+    fills = pd.to_datetime(
+        pd.read_csv(tmp_path / "run" / "fills.csv")["ts_event"], utc=True, format="ISO8601"
+    )
+    orders = pd.read_csv(tmp_path / "run" / "orders.csv")
+    last = pd.to_datetime(orders["ts_last"], utc=True, unit="ns")
+    for moments in (fills, last):
+        inside = [(moments >= opened) & (moments <= closed) for opened, closed in sessions]
+        assert (inside[0] | inside[1]).all()
+    assert fills.dt.day.nunique() == 2
 
 
 def test_another_configuration_gives_another_result(hour: Hour, tmp_path: Path) -> None:
@@ -180,4 +204,4 @@ def test_the_models_stand_side_by_side_on_the_same_data(
     }
     assert all(name in said for name in found)
     assert len({json.dumps(summary["data"], sort_keys=True) for summary in found.values()}) == 1
-    assert len({summary["result_hash"] for summary in found.values()}) == 3
+    assert len({summary["metrics"]["avg_quoted_spread_bps"] for summary in found.values()}) == 3

@@ -70,7 +70,8 @@ def test_the_span_of_the_data(data: dict, start: int, end: int) -> None:
             "is not after data.start",
             id="an empty span",
         ),
-        pytest.param("name: x\ndata: {start: 2026-13-45}\n", "is not a date", id="no such date"),
+        pytest.param("name: x\ndata: {start: 2026-13-45}\n", r"month must be in 1\.\.12", id="no such date"),
+        pytest.param("name: x\ndata: {start: '2026-13-45'}\n", "is not a date", id="no such date, quoted"),
         pytest.param("name: a/b\n", "name", id="a name that is a path"),
         pytest.param("name: x\nmode: live\n", "mode", id="a mode that is not built"),
         pytest.param("name: x\nseed: -1\n", "seed", id="a negative seed"),
@@ -109,7 +110,8 @@ def test_a_rule_of_the_run_file_is_named_when_it_is_broken(text: str, words: str
     ],
 )
 def test_fees_follow_the_market_s_flags(market: dict, maker: str, taker: str) -> None:
-    rates = fee_rates(RunConfig(name="x", market=market))
+    config = RunConfig(name="x", market=market)
+    rates = fee_rates(config, config.market.spec())
     assert (rates.maker, rates.taker) == (Decimal(maker), Decimal(taker))
 
 

@@ -51,7 +51,9 @@ def test_overrides_reach_nested_keys_and_read_yaml_values() -> None:
     assert raw == {"data": {"days": 3}, "account": {"equity": 2.5}, "flag": True}
 
 
-@pytest.mark.parametrize("text", ["data.days", "=3", "data.days.deeper=1", "account.private_key=0x1"])
+@pytest.mark.parametrize(
+    "text", ["data.days", "=3", "data.days.deeper=1", "account.private_key=0x1", "data.end=2026-13-45"]
+)
 def test_a_bad_override_is_refused(text: str) -> None:
     with pytest.raises(InputError):
         apply_overrides({"data": {"days": 30}}, [text])

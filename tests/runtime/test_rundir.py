@@ -38,7 +38,7 @@ def test_two_runs_of_one_second_get_two_names(tmp_path: Path, monkeypatch: pytes
 @pytest.mark.parametrize("taken", ["run", "run.partial"])
 def test_a_place_that_is_taken_is_refused(taken: str, tmp_path: Path) -> None:
     (tmp_path / taken).mkdir()
-    with pytest.raises(InputError, match="already exists|an unfinished run is there"):
+    with pytest.raises(InputError, match=r"already exists|an unfinished run is there"):
         RunDirectory.named("x", tmp_path / "run")
 
 

@@ -32,6 +32,14 @@ def best_bid(maker: Probe) -> Any:
     return max(slots, key=lambda slot: slot.resting.price_ticks).order
 
 
+def prices(maker: Probe) -> dict[str, int]:
+    """Return the engine's price of each open order, in ticks."""
+    return {
+        order.client_order_id.value: order.price.raw // maker._tick_raw
+        for order in maker.cache.orders_open(instrument_id=IID)
+    }
+
+
 def fill(maker: Probe, order: Any, lots: int, trade: str) -> None:
     """Let the venue report a fill, whatever it thinks of the order."""
     assert maker.venue is not None
@@ -76,22 +84,24 @@ def test_a_rejected_modify_leaves_the_order_and_is_tried_again() -> None:
         *book(13, 69_060),
         *still(18, bid=69_020, start=13.2),
     ]
-    seen: dict[str, Any] = {}
-    scene = play(
-        data,
-        [
-            (12.9, lambda maker: seen.update(before=best_bid(maker).price.raw // maker._tick_raw)),
-            (13.7, lambda maker: seen.update(after=maker.resting())),
-        ],
-        latency=SLOW,
-    )
+    before: dict[str, int] = {}
+    after: dict[str, int] = {}
+    steps = [
+        (12.9, lambda maker: before.update(prices(maker))),
+        (13.7, lambda maker: after.update(prices(maker))),
+    ]
+    scene = play(data, steps, latency=SLOW)
     refused = scene.maker.of("OrderModifyRejected")
+    assert refused
     assert {seconds(event.ts_event) for event in refused} == {13.4}
-    key = refused[0].client_order_id.value
-    assert max(ticks for side, ticks, _ in seen["after"] if side == BUY) == seen["before"]
-    again = [at for at, kind, name in scene.maker.commands if kind == "modify" and name == key and at > 13.4]
+    keys = {event.client_order_id.value for event in refused}
+    assert {key: after[key] for key in keys} == {key: before[key] for key in keys}
+    again = [
+        (at, key) for at, kind, key in scene.maker.commands if kind == "modify" and key in keys and at > 13.4
+    ]
+    # one of them may have come to fit another level of the plan where it rests
     assert again
-    assert again[0] <= 15.0
+    assert min(at for at, _ in again) <= 15.0
     assert not [event for event in scene.maker.of("OrderModifyRejected") if seconds(event.ts_event) > 13.5]
 
 

@@ -7,9 +7,9 @@ from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
-from scipy.signal import lfilter
-from scipy.special import ndtr
 
+from amm500_catalog.numerics import lfilter
+from amm500_catalog.numerics import ndtr
 from amm500_catalog.simulator.config import SimulatorConfig
 
 

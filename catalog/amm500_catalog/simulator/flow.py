@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import linprog
 
+from amm500_catalog.numerics import linprog
 from amm500_catalog.simulator.book import ASK
 from amm500_catalog.simulator.book import BID
 from amm500_catalog.simulator.book import LEVELS

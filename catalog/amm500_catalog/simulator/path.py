@@ -8,7 +8,8 @@ from functools import partial
 
 import numpy as np
 import numpy.typing as npt
-from scipy.signal import lfilter
+
+from amm500_catalog.numerics import lfilter
 
 
 Floats = npt.NDArray[np.float64]

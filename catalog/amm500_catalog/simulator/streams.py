@@ -7,8 +7,8 @@ from decimal import Decimal
 
 import numpy as np
 import numpy.typing as npt
-from scipy.signal import lfilter
 
+from amm500_catalog.numerics import lfilter
 from amm500_catalog.simulator.book import ASK
 from amm500_catalog.simulator.book import BID
 from amm500_catalog.simulator.book import LEVELS

@@ -11,11 +11,11 @@ from typing import Final
 from typing import Literal
 
 import numpy as np
-from scipy.signal import lfilter
 
 from amm500_catalog.errors import SourceUnavailableError
 from amm500_catalog.hours import DAY_NS
 from amm500_catalog.hours import cash_sessions
+from amm500_catalog.numerics import lfilter
 from amm500_catalog.sources.base import NS
 from amm500_catalog.sources.base import BarFrame
 from amm500_catalog.sources.base import BarRequest
