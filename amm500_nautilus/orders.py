@@ -15,6 +15,8 @@ class Slot:
     order: Any
     resting: RestingOrder
     pending_since_ns: int
+    # the level that the order stands for once a modify in flight is confirmed
+    next_level: int
     accepted: bool = False
 
     def mark_pending(self, ts_ns: int) -> None:
@@ -48,7 +50,7 @@ class OrderTable:
             pending=True,
             reduce_only=change.reduce_only,
         )
-        self.slots[key] = Slot(order=order, resting=resting, pending_since_ns=ts_ns)
+        self.slots[key] = Slot(order=order, resting=resting, pending_since_ns=ts_ns, next_level=change.level)
 
     def resting(self) -> list[RestingOrder]:
         """Return the orders as the quoting rooms see them, in order of sending."""

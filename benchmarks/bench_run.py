@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from amm500_catalog.dataset import CatalogDataset
+from amm500_nautilus.report.recorder import RunRecorder
 from amm500_nautilus.runtime.backtest import make_engine
 from amm500_nautilus.runtime.backtest import strategy_config
 from amm500_nautilus.runtime.backtest import venue_config
@@ -15,7 +16,6 @@ from amm500_nautilus.runtime.data import resolve_market
 from amm500_nautilus.runtime.load import validate
 from amm500_nautilus.runtime.progress import Progress
 from amm500_nautilus.runtime.recording import RecordingListener
-from amm500_nautilus.report.recorder import RunRecorder
 from amm500_nautilus.simulation.engine_care import keep_engine_flat
 from amm500_nautilus.simulation.setup import SimulatedVenue
 from amm500_nautilus.simulation.setup import add_simulated_venue

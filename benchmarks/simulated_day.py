@@ -48,6 +48,8 @@ from benchmarks.bench_run import run_config
 BAR_MS = 0.30
 BAR_RATIO = 2.0
 BAR_MB = 700.0
+# bands of the order diff at which the ladder sends about two commands a second
+NEAR, FAR = 0.10, 0.20
 
 Command = tuple[int, str, str, Any, Any]
 
@@ -66,9 +68,6 @@ def config_of(folder: Path) -> RunConfig:
             },
         },
     )
-
-
-NEAR, FAR = 0.10, 0.20
 
 
 class WatchedMaker(MarketMaker):
@@ -212,7 +211,7 @@ def paired(folder: Path, hours: float) -> dict[str, float]:
         "replayed": replayer.replayed,
         "fills": ours.venue.ledger.fills,
         "decisions": ours.strategy.decisions,
-        "resting": len(ours.strategy._orders.slots),
+        "resting": len(ours.engine.cache.orders_open()),
     }
     ours.finish()
     for engine in (bare, replay):

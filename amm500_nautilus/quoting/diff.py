@@ -48,34 +48,17 @@ class OrderKeeper:
         budget: BudgetView,
     ) -> tuple[Change, ...]:
         """Return the changes to send now, at most ``budget.max_changes`` besides urgent cancels."""
+        self.held_back = 0
         pass_ = _SidePass(self._config, self._touch_tolerance, ts_ns, fair_ticks, budget, self._standing)
         if len(resting) == len(bids) + len(asks) and pass_.keeps_all(bids, asks, resting):
             return ()
+        if len(self._standing) > STANDING_KEPT:
+            self._standing.clear()
         bid, ask = _Held(bids), _Held(asks)
-        standing = self._standing
-        if len(standing) > STANDING_KEPT:
-            standing.clear()
-        for order in resting:
-            held = bid if order.side > 0 else ask
-            price = order.price_ticks
-            if order.reduce_only:
-                held.touch.append(order)
-                held.see(price)
-                continue
-            at = standing.get(order.key, order.level) if standing else order.level
-            slots = held.slots
-            if 0 <= at < len(slots) and slots[at] is None:
-                slots[at] = order
-            else:
-                held.loose.append(order)
-            if price > held.high:
-                held.high = price
-            if price < held.low:
-                held.low = price
-        pass_.run(1, bid, ask.low)
-        pass_.run(-1, ask, bid.high)
+        pass_.sort(bid, ask, resting)
+        pass_.run(1, bid, ask.best)
+        pass_.run(-1, ask, bid.best)
         out = pass_.out
-        self.held_back = 0
         if not out:
             return ()
         out.sort(key=_by_value)
@@ -96,9 +79,9 @@ def _limited(ranked: list[tuple[float, Change]], limit: int) -> tuple[Change, ..
 
 
 class _Held:
-    """What rests on one side: by level, without a level, at the touch; with its lowest and highest price."""
+    """What rests on one side: by level, without a level, at the touch; which levels are well filled; our best price."""
 
-    __slots__ = ("high", "levels", "loose", "low", "slots", "touch", "touch_level")
+    __slots__ = ("best", "kept", "levels", "loose", "slots", "touch", "touch_level")
 
     def __init__(self, levels: Sequence[Level]) -> None:
         self.touch_level = levels[0] if levels and levels[0].reduce_only else None
@@ -106,13 +89,9 @@ class _Held:
         self.slots: list[RestingOrder | None] = [None] * len(self.levels)
         self.loose: list[RestingOrder] = []
         self.touch: list[RestingOrder] = []
-        self.low = 1 << 62
-        self.high = 0
-
-    def see(self, price: int) -> None:
-        """Widen the range of prices."""
-        self.low = min(self.low, price)
-        self.high = max(self.high, price)
+        # a bit for each level whose order stays
+        self.kept = 0
+        self.best = 0
 
 
 class _SidePass:
@@ -147,6 +126,8 @@ class _SidePass:
         self._cancel_only = budget.cancel_only
         self.out: list[tuple[float, Change]] = []
         self._standing = standing
+        # prices of the side at hand that an order of ours holds or is sent to
+        self._taken: set[int] = set()
 
     def keeps_all(
         self, bids: Sequence[Level], asks: Sequence[Level], resting: Sequence[RestingOrder]
@@ -191,6 +172,58 @@ class _SidePass:
                 return False
         return bid_seen + 1 == 1 << bid_count and ask_seen + 1 == 1 << ask_count
 
+    def sort(self, bid: _Held, ask: _Held, resting: Sequence[RestingOrder]) -> None:
+        """Give each order the level it was meant for; one in flight keeps it whatever its price."""
+        fair, near, far, least, size = self._fair, self._near, self._far, self._least, self._size
+        standing = self._standing
+        bid_levels, bid_slots, bid_count = bid.levels, bid.slots, len(bid.slots)
+        ask_levels, ask_slots, ask_count = ask.levels, ask.slots, len(ask.slots)
+        bid_kept = ask_kept = bid_best = 0
+        ask_best = 1 << 62
+        # the two sides written out: this loop is a fifth of the cycle
+        for order in resting:
+            price = order.price_ticks
+            if order.reduce_only:
+                (bid if order.side > 0 else ask).touch.append(order)
+            at = standing.get(order.key, order.level) if standing else order.level
+            if order.side > 0:
+                if price > bid_best:
+                    bid_best = price
+                if order.reduce_only:
+                    continue
+                if not 0 <= at < bid_count or bid_slots[at] is not None:
+                    bid.loose.append(order)
+                    continue
+                bid_slots[at] = order
+                level = bid_levels[at]
+                off = price - level.price_ticks
+                distance = fair - level.price_ticks
+            else:
+                if price < ask_best:
+                    ask_best = price
+                if order.reduce_only:
+                    continue
+                if not 0 <= at < ask_count or ask_slots[at] is not None:
+                    ask.loose.append(order)
+                    continue
+                ask_slots[at] = order
+                level = ask_levels[at]
+                off = level.price_ticks - price
+                distance = level.price_ticks - fair
+            if -least <= off <= least or -far * distance <= off <= near * distance:
+                lots = level.lots
+                odd = order.lots - lots
+                fits = not odd or -size * lots <= odd <= size * lots
+            else:
+                fits = False
+            if fits or order.pending:
+                if order.side > 0:
+                    bid_kept |= 1 << at
+                else:
+                    ask_kept |= 1 << at
+        bid.kept, bid.best = bid_kept, bid_best
+        ask.kept, ask.best = ask_kept, ask_best
+
     def run(self, side: int, held: _Held, other_best: int) -> None:
         """Append one side's changes; none of them may reach ``other_best``, our own best order across."""
         if held.touch_level is None and not held.levels:
@@ -229,48 +262,34 @@ class _SidePass:
         ):
             self.out.append((URGENT / 2, Modify(first.key, level.price_ticks, level.lots, TOUCH_LEVEL)))
 
-    def _fits(self, side: int, level: Level, order: RestingOrder) -> bool:
-        price = level.price_ticks
-        off = (order.price_ticks - price) * side
-        if off:
-            distance = (self._fair - price) * side
-            if off > 0:
-                if off > self._least and off > self._near * distance:
-                    return False
-            elif -off > self._least and -off > self._far * distance:
-                return False
-        lots = level.lots
-        slack = self._size * lots
-        return -slack <= order.lots - lots <= slack
-
     def _keep_ladder(self, side: int, held: _Held, other_best: int) -> None:
-        levels = held.levels
+        kept = held.kept
+        if kept + 1 == 1 << len(held.slots) and not held.loose:
+            return
         loose = held.loose
+        self._taken = {order.price_ticks for order in (*held.slots, *loose) if order is not None}
         open_levels: list[int] = []
-        fair, near, far, least, size = self._fair, self._near, self._far, self._least, self._size
-        index = -1
-        # _fits written out: this loop is a third of the cycle
-        for level, order in zip(levels, held.slots, strict=True):
-            index += 1
-            if order is None:
-                open_levels.append(index)
-                continue
-            price = level.price_ticks
-            lots = level.lots
-            off = (order.price_ticks - price) * side
-            odd = order.lots - lots
-            if (
-                (odd == 0 or -size * lots <= odd <= size * lots)
-                and (
-                    -least <= off <= least
-                    or -far * (fair - price) * side <= off <= near * (fair - price) * side
-                )
-            ) or order.pending:
+        for index, order in enumerate(held.slots):
+            if kept >> index & 1:
                 continue
             open_levels.append(index)
-            loose.append(order)
-        if loose or open_levels:
-            self._settle(side, levels, open_levels, loose, other_best)
+            if order is not None:
+                loose.append(order)
+        self._settle(side, held.levels, open_levels, loose, other_best)
+
+    def _band(self, side: int, index: int, level: Level) -> tuple[int, int, float, float, int, float]:
+        """Return a level with the range of price differences and of size differences that fit it."""
+        distance = (self._fair - level.price_ticks) * side
+        inner, outer = self._near * distance, self._far * distance
+        least, lots = self._least, level.lots
+        return (
+            index,
+            level.price_ticks,
+            -max(least, outer),
+            max(least, inner),
+            lots,
+            self._size * lots,
+        )
 
     def _settle(
         self,
@@ -284,20 +303,26 @@ class _SidePass:
         near_limit = self._fair - self._exposed * (self._fair - levels[0].price_ticks)
         movable: list[tuple[bool, RestingOrder]] = []
         waiting: list[RestingOrder] = []
+        bands = [self._band(side, index, levels[index]) for index in open_levels] if loose else []
         for order in loose:
             if order.pending:
                 waiting.append(order)
                 continue
-            fit = next((k for k in open_levels if self._fits(side, levels[k], order)), None)
-            if fit is not None:
-                open_levels.remove(fit)
-                self._standing[order.key] = fit
-                continue
-            exposed = (order.price_ticks - near_limit) * side > 0
-            if exposed or order.since_ns <= self._old_ns:
-                movable.append((exposed, order))
+            price, lots = order.price_ticks, order.lots
+            for at, (index, target, low, high, wanted, slack) in enumerate(bands):
+                if low <= (price - target) * side <= high and -slack <= lots - wanted <= slack:
+                    del bands[at]
+                    open_levels.remove(index)
+                    self._standing[order.key] = index
+                    break
             else:
-                waiting.append(order)
+                exposed = (price - near_limit) * side > 0
+                if exposed or order.since_ns <= self._old_ns:
+                    movable.append((exposed, order))
+                else:
+                    waiting.append(order)
+        if not movable and len(waiting) >= len(open_levels):
+            return  # every open level waits for an order
         for order in waiting:
             if open_levels:
                 nearest = min(open_levels, key=lambda k: abs(levels[k].price_ticks - order.price_ticks))
@@ -327,9 +352,17 @@ class _SidePass:
                 out.append((2 * URGENT if exposed else float(order.lots), Cancel(order.key)))
         for index in open_levels:
             level = levels[index]
-            if not _crosses(side, level.price_ticks, other_best):
+            price = self._free_price(side, level.price_ticks)
+            if not _crosses(side, price, other_best):
                 value = MISSING * level.lots / (1 + 0.1 * index)
-                out.append((value, Place(side, level.price_ticks, level.lots, index)))
+                out.append((value, Place(side, price, level.lots, index)))
+
+    def _free_price(self, side: int, price: int, own: int = 0) -> int:
+        """Return the price, or the next one away from fair value that no order of ours holds: two at one price share a queue."""
+        while price in self._taken and price != own:
+            price -= side
+        self._taken.add(price)
+        return price
 
     def _modify(
         self,
@@ -341,7 +374,7 @@ class _SidePass:
         other_best: int,
     ) -> None:
         level = levels[index]
-        price = level.price_ticks
+        price = self._free_price(side, level.price_ticks, order.price_ticks)
         self._standing.pop(order.key, None)
         if exposed and (self._cancel_only or _crosses(side, price, other_best)):
             self.out.append((2 * URGENT, Cancel(order.key)))

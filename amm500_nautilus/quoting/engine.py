@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from math import ceil
 from typing import Any
 
@@ -32,6 +33,7 @@ from amm500_nautilus.quoting.skew import skew_multiples
 from amm500_nautilus.quoting.spread import SpreadInputs
 from amm500_nautilus.quoting.spread import SpreadModel
 from amm500_nautilus.quoting.spread import band_index
+from amm500_nautilus.quoting.trend import TrendMeter
 from amm500_nautilus.quoting.types import AccountView
 from amm500_nautilus.quoting.types import BookView
 from amm500_nautilus.quoting.types import BudgetView
@@ -42,14 +44,13 @@ from amm500_nautilus.quoting.types import Place
 from amm500_nautilus.quoting.types import Plan
 from amm500_nautilus.quoting.types import QuoteState
 from amm500_nautilus.quoting.types import RestingOrder
-from amm500_nautilus.quoting.trend import TrendMeter
 from amm500_nautilus.quoting.volatility import YEAR_SECS
 from amm500_nautilus.quoting.volatility import VolatilityMeter
 
 
 # the minimum order value is met down to a price this much below fair value
 MIN_NOTIONAL_ROOM = 0.98
-LEVELS_CACHED = 4096
+_new_tuple: Any = tuple.__new__
 
 
 def make_model(config: QuotingConfig) -> QuotingModel:
@@ -78,14 +79,6 @@ class _Reading:
     @property
     def off_target(self) -> float:
         return self.delta - self.target
-
-
-class _LevelCache(dict[tuple[int, int], Level]):
-    """Levels by price and size, made once: building a frozen value costs more than looking it up."""
-
-    def __missing__(self, pair: tuple[int, int]) -> Level:
-        level = self[pair] = Level(*pair)
-        return level
 
 
 class QuoteEngine:
@@ -130,7 +123,6 @@ class QuoteEngine:
         self._funding_rate = 0.0
         self._risk = self.spread.risk_multiple(config.spread.risk[0].level)
         self._reduce_only = False
-        self._levels = _LevelCache()
         # the touch and our own best prices at the last decision, for the fast path
         self._decided_bid = 0
         self._decided_ask = 0
@@ -265,6 +257,8 @@ class QuoteEngine:
         elif take is not None:
             changes = (*changes, take)
             self.rebalancer.on_take(ts_ns)
+        if self._keeper.held_back:
+            reading.notes.append("budget_pace")
         self._remember(book, bids, asks, reading.fair)
         return Decision(
             ts_ns,
@@ -375,11 +369,10 @@ class QuoteEngine:
             self.volatility.per_root_second,
         )
 
-    def _side(self, ticks: Sequence[int], lots: Sequence[int]) -> tuple[Level, ...]:
-        cache = self._levels
-        if len(cache) > LEVELS_CACHED:
-            cache.clear()
-        return tuple(map(cache.__getitem__, zip(ticks, lots, strict=False)))
+    @staticmethod
+    def _side(ticks: Sequence[int], lots: Sequence[int]) -> tuple[Level, ...]:
+        # the tuples of zip become levels without a call of Level for each
+        return tuple(map(_new_tuple, repeat(Level), zip(ticks, lots, repeat(False), strict=False)))
 
     def _withdraw(
         self,

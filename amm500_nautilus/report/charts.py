@@ -6,6 +6,7 @@ import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
 from amm500_nautilus.report.columns import HORIZONS_S
+from amm500_nautilus.report.columns import MID_COLUMNS
 from amm500_nautilus.report.files import Floats
 from amm500_nautilus.report.files import RunFiles
 from amm500_nautilus.report.files import floats
@@ -118,10 +119,9 @@ def markout_chart(run: RunFiles) -> go.Figure:
         ("bought", fills.side > 0, GREEN),
         ("sold", fills.side < 0, RED),
     ):
-        columns = ("mid_at_fill", *(f"mid_{h}s" for h in HORIZONS_S))
         values = [
             markout_bps(fills.side, fills.qty, fills.price, floats(run.fills, column), complete & use)
-            for column in columns
+            for column in MID_COLUMNS.values()
         ]
         labels = ["at fill", *(f"{h} s" for h in HORIZONS_S)]
         figure.add_trace(

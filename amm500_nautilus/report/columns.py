@@ -1,6 +1,8 @@
 """The columns of a run's files; those of Nautilus's own reports first, in its order."""
 
 HORIZONS_S = (1, 5, 30, 60)
+# the columns that hold a mid, by seconds after the fill
+MID_COLUMNS = {0: "mid_at_fill", **{horizon: f"mid_{horizon}s" for horizon in HORIZONS_S}}
 
 # the columns of Nautilus's own fills report, in its order (ReportProvider.generate_fills_report)
 NAUTILUS_FILL_COLUMNS = (
@@ -30,14 +32,14 @@ OWN_FILL_COLUMNS = (
     "ts_ns",
     "side",
     "level",
-    "mid_at_fill",
-    *(f"mid_{horizon}s" for horizon in HORIZONS_S),
+    *MID_COLUMNS.values(),
     "fee",
     "position_after",
     "closed_pnl",
     "closed_pnl_net",
     "unseen_level",
     "queue_ahead",
+    "by_trade",
     "session",
 )
 
@@ -84,6 +86,8 @@ ORDER_COLUMNS = (
     "ts_init",
     "ts_last",
 )
+# what rested when the data ended, before anything was canceled for the end
+OPEN_ORDER_COLUMNS = ("client_order_id", "side", "price", "quantity", "filled_qty", "level")
 OWN_ORDER_COLUMNS = ("accepted", "open_at_end", "reason")
 POSITION_COLUMNS = (
     "position_id",

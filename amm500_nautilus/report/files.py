@@ -10,16 +10,23 @@ import numpy.typing as npt
 import pandas as pd
 
 from amm500_catalog.errors import InputError
-from amm500_nautilus.report.columns import HORIZONS_S
+from amm500_nautilus.report.columns import MID_COLUMNS
 
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
+READ_FILES = (
+    "fills.csv",
+    "orders.csv",
+    "open_orders.csv",
+    "states.csv",
+    "sessions.csv",
+    "equity.parquet",
+)
 NUMERIC_FILL_COLUMNS = (
     "last_qty",
     "last_px",
-    "mid_at_fill",
-    *(f"mid_{horizon}s" for horizon in HORIZONS_S),
+    *MID_COLUMNS.values(),
     "fee",
     "position_after",
     "closed_pnl",
@@ -35,12 +42,13 @@ class RunFiles:
     The files of one run directory as frames.
 
     ``fills`` has the file's text for prices, sizes and fees under ``*_text`` beside the numbers, since the result hash is
-    taken over what is written.
+    taken over what is written. ``open_orders`` is what rested when the data ended, all of it text.
     """
 
     path: Path
     fills: pd.DataFrame
     orders: pd.DataFrame
+    open_orders: pd.DataFrame
     equity: pd.DataFrame
     states: pd.DataFrame
     sessions: pd.DataFrame
@@ -62,7 +70,7 @@ def read_run(run_dir: str | Path) -> RunFiles:
 
     """
     path = Path(run_dir)
-    for name in ("fills.csv", "orders.csv", "states.csv", "sessions.csv", "equity.parquet"):
+    for name in READ_FILES:
         if not (path / name).is_file():
             raise InputError(f"{name} is missing", str(path), "the directory of a run that came to its end")
     fills = pd.read_csv(path / "fills.csv", dtype=str, keep_default_na=False)
@@ -70,19 +78,20 @@ def read_run(run_dir: str | Path) -> RunFiles:
         fills[f"{name}_text"] = fills[name]
     for name in NUMERIC_FILL_COLUMNS:
         fills[name] = pd.to_numeric(fills[name].replace("", np.nan)).astype(float)
-    for name in ("fill_index", "ts_ns", "side", "session", "unseen_level"):
+    for name in ("fill_index", "ts_ns", "side", "session", "unseen_level", "by_trade"):
         fills[name] = fills[name].astype("int64")
     orders = pd.read_csv(path / "orders.csv", dtype=str, keep_default_na=False)
     # an order filled after its cancel is written again; the later row is the truth
     orders = orders.drop_duplicates("client_order_id", keep="last").reset_index(drop=True)
     for name in ("accepted", "open_at_end"):
         orders[name] = orders[name].astype("int64")
+    open_orders = pd.read_csv(path / "open_orders.csv", dtype=str, keep_default_na=False)
     equity = pd.read_parquet(path / "equity.parquet")
     if equity.empty:
         raise InputError("equity.parquet has no rows", str(path), "a run with at least one minute of data")
     states = pd.read_csv(path / "states.csv", keep_default_na=False)
     sessions = pd.read_csv(path / "sessions.csv", dtype={"open_ns": "int64", "close_ns": "int64"})
-    return RunFiles(path, fills, orders, equity, states, sessions)
+    return RunFiles(path, fills, orders, open_orders, equity, states, sessions)
 
 
 def read_summary(run_dir: str | Path) -> dict[str, Any]:

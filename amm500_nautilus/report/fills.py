@@ -7,7 +7,7 @@ from dataclasses import field
 from decimal import Decimal
 from typing import Any
 
-from amm500_nautilus.report.columns import HORIZONS_S
+from amm500_nautilus.report.columns import MID_COLUMNS
 from amm500_nautilus.simulation.listener import LedgerFill
 
 
@@ -43,7 +43,7 @@ class CloseCosts:
 @dataclass(slots=True)
 class _Pending:
     row: Row
-    waits: int = len(HORIZONS_S)
+    waits: int = len(MID_COLUMNS)
     has_event: bool = False
 
 
@@ -52,7 +52,7 @@ class FillJoin:
     """
     Hold fills until they are complete and hand them out in the ledger's order.
 
-    A fill is complete when its event and the mids of all horizons are there; ``finish`` hands out the rest with empty mids.
+    A fill is complete when its event, the mid at it and the mids of all horizons are there; ``finish`` hands out the rest with empty mids.
 
     Parameters
     ----------
@@ -95,13 +95,13 @@ class FillJoin:
                 "fill_index": fill.index,
                 "ts_ns": fill.ts_ns,
                 "side": fill.side,
-                "mid_at_fill": fill.mid or None,
                 "fee": fill.fee,
                 "position_after": fill.position_lots * self.lot,
                 "closed_pnl": fill.closed_pnl,
                 "closed_pnl_net": net,
                 "unseen_level": int(fill.unseen_level),
                 "queue_ahead": fill.queue_ahead * float(self.lot),
+                "by_trade": int(fill.by_trade),
                 "session": session,
                 # a fill that the engine never reports (the venue's own liquidation) still has these
                 "client_order_id": fill.client_order_id,
@@ -120,12 +120,13 @@ class FillJoin:
             pending.has_event = True
 
     def on_markout(self, index: int, horizon_s: int, mid: float) -> None:
-        """Take the mid ``horizon_s`` seconds after a fill; a fill already handed out is ignored."""
+        """Take the mid ``horizon_s`` seconds after a fill (0: at it); a fill already handed out is ignored."""
         place = index - self._first_index
         if not 0 <= place < len(self._queue):
             return
         pending = self._queue[place]
-        pending.row[f"mid_{horizon_s}s"] = mid
+        # 0.0 means that there was no two-sided market yet
+        pending.row[MID_COLUMNS[horizon_s]] = mid or None
         pending.waits -= 1
         if place == 0:
             self._drain()

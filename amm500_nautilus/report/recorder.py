@@ -26,6 +26,7 @@ from amm500_nautilus.report.buffers import CsvStream
 from amm500_nautilus.report.columns import ACCOUNT_COLUMNS
 from amm500_nautilus.report.columns import FUNDING_COLUMNS
 from amm500_nautilus.report.columns import NAUTILUS_FILL_COLUMNS
+from amm500_nautilus.report.columns import OPEN_ORDER_COLUMNS
 from amm500_nautilus.report.columns import ORDER_COLUMNS
 from amm500_nautilus.report.columns import OWN_FILL_COLUMNS
 from amm500_nautilus.report.columns import OWN_ORDER_COLUMNS
@@ -80,7 +81,9 @@ class RunRecorder:
     band_bps : float
         Two-sided uptime's band where the quoting model names none.
     level_of : Callable[[str], int | None], optional
-        Returns the ladder level of a client order id at its fill; by default the tag ``L<level>`` of the order's placement.
+        Returns the ladder level of a client order id, None when it is not known; asked at each fill before the strategy hears of
+        it. Without it the level is the tag ``L<level>`` of the order's placement, which a move to another level leaves as it was.
+        Levels below 0 are orders outside the ladder.
     account_interval_s : float
         Account states closer than this to the last written one are left out of ``account.csv``; 0 writes all.
 
@@ -117,6 +120,7 @@ class RunRecorder:
         self._quotes = ColumnBuffer(integers=("ts_ns", "n_bids", "n_asks"), texts=("state",))
         self._open_positions: dict[Any, Any] = {}
         self._closed = False
+        self._snapshot_taken = False
         self._last_account_ns = -(1 << 62)
         self._last_minute_ns = -(1 << 62)
         self._next_flush_ns = 0
@@ -154,7 +158,7 @@ class RunRecorder:
         self._join.on_ledger(fill, self._session_at(fill.ts_ns))
 
     def on_markout(self, fill_index: int, horizon_s: int, mid: float) -> None:
-        """Take the book's mid ``horizon_s`` seconds after a fill."""
+        """Take the book's mid ``horizon_s`` seconds after a fill, 0 being the fill itself."""
         self._join.on_markout(fill_index, horizon_s, mid)
 
     def on_funding(self, ts_ns: int, amount: Decimal, rate: Decimal, oracle_px: Decimal) -> None:
@@ -224,6 +228,23 @@ class RunRecorder:
         """Count order actions sent."""
         self.actions[record.kind] = self.actions.get(record.kind, 0) + record.count
 
+    def snapshot_open_orders(self) -> None:
+        """
+        Write what rests now to ``open_orders.csv``; only the first call counts.
+
+        Call it when the data has ended and before the engine does, since the strategy cancels everything when it stops.
+        """
+        if self._snapshot_taken:
+            return
+        self._snapshot_taken = True
+        stream = CsvStream(self._out_dir / "open_orders.csv", OPEN_ORDER_COLUMNS)
+        for order in sorted(
+            self._cache.orders_open(instrument_id=self._instrument_id), key=lambda o: o.ts_init
+        ):
+            level = self._level(order.client_order_id.value, order)
+            stream.write({**order.to_dict(), "level": level})
+        stream.close()
+
     def close(self) -> list[str]:
         """
         Write what is left and give every file its final name.
@@ -240,6 +261,7 @@ class RunRecorder:
         for topic, handler in self._subscriptions:
             self._msgbus.unsubscribe(topic, handler)
         self.unbooked = self._join.finish()
+        self.snapshot_open_orders()
         for order in sorted(self._cache.orders(instrument_id=self._instrument_id), key=lambda o: o.ts_init):
             if not order.is_closed:
                 self._orders.write(_order_row(order, open_at_end=True))
@@ -299,11 +321,10 @@ class RunRecorder:
 
     def _level(self, key: str, order: Any) -> int | None:
         if self._level_of is not None:
-            level = self._level_of(key)
-            if level is not None:
-                return level
+            # the tag of an order that nobody knows any longer may be the tag of another level
+            return self._level_of(key)
         for tag in (order.tags or ()) if order is not None else ():
-            if tag.startswith("L") and tag[1:].isdecimal():
+            if tag.startswith("L") and tag[1:].removeprefix("-").isdecimal():
                 return int(tag[1:])
         return None
 

@@ -132,18 +132,17 @@ def write_summary(run_dir: str | Path, context: ReportContext) -> dict[str, Any]
 
 def result_hash(run: RunFiles) -> str:
     """
-    Return the SHA-256 of what the run did: fills, the orders left open, and the 1-minute equity path.
+    Return the SHA-256 of what the run did: fills, the orders open when the data ended, and the 1-minute equity path.
 
-    Fills count by time, side, price, size, fee and liquidity; open orders by side, price and size left. Nothing of ids, clock
+    Fills count by time, side, price, size, fee and liquidity; open orders by side, price, size and filled size. Nothing of ids, clock
     times, paths, seed or speed is in it.
     """
     digest = hashlib.sha256()
     columns = ("ts_ns", "side", "last_px_text", "last_qty_text", "fee_text", "liquidity_side")
     for row in zip(*(run.fills[name].astype(str) for name in columns), strict=True):
         digest.update(("fill," + ",".join(row) + "\n").encode())
-    left = run.orders[run.orders["open_at_end"] == 1]
     names = ("side", "price", "quantity", "filled_qty")
-    for row in sorted(zip(*(left[name].astype(str) for name in names), strict=True)):
+    for row in sorted(zip(*(run.open_orders[name] for name in names), strict=True)):
         digest.update(("open," + ",".join(row) + "\n").encode())
     for ts_ns, equity in zip(run.equity["ts_ns"].tolist(), run.equity["equity"].tolist(), strict=True):
         digest.update(f"equity,{ts_ns},{equity:.6f}\n".encode())
@@ -324,10 +323,15 @@ def _actions(run: RunFiles, volume: float) -> dict[str, Any]:
 def _fill_shares(run: RunFiles) -> dict[str, Any]:
     unseen = run.fills["unseen_level"].to_numpy() == 1
     qty = run.fills["last_qty"].to_numpy()
+    maker = (run.fills["liquidity_side"] == "MAKER").to_numpy()
+    crossed = maker & (run.fills["by_trade"].to_numpy() == 0)
     levels = run.fills["level"].value_counts().sort_index()
     return {
         "unseen_share": ratio(float(unseen.sum()), len(unseen)),
         "unseen_volume_share": ratio(float(qty[unseen].sum()), float(qty.sum())),
+        # of the fills of resting orders: those that the displayed opposite side caused by reaching our price
+        "cross_share": ratio(float(crossed.sum()), float(maker.sum())),
+        "cross_volume_share": ratio(float(qty[crossed].sum()), float(qty[maker].sum())),
         "by_level": {
             str(int(level)): int(count)
             for level, count in zip(levels.index.tolist(), levels.tolist(), strict=True)

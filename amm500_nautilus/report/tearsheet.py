@@ -172,6 +172,8 @@ def _head(summary: dict[str, Any]) -> str:
     notes += [f"{name}: {reason}" for name, reason in summary["reasons"].items()]
     share = figure("unseen_share", summary["fills"]["unseen_share"])
     notes.append(f"fills from levels outside the visible book: {share}")
+    crossed = figure("cross_share", summary["fills"].get("cross_share"))
+    notes.append(f"fills because the other side's quote reached our price: {crossed}")
     parts.append("<ul>" + "".join(f"<li>{html.escape(note)}</li>" for note in notes) + "</ul>")
     return "".join(parts)
 

@@ -32,6 +32,8 @@ def summary_view(summary: dict[str, Any]) -> Group:
         parts.insert(1, Panel(Text(summary["pnl_check"]["message"], "bold white on red")))
     unseen = summary["fills"]["unseen_share"]
     lines = [f"fills from levels outside the visible book: {figure('unseen_share', unseen)}"]
+    crossed = summary["fills"].get("cross_share")
+    lines.append(f"fills because the other side's quote reached our price: {figure('cross_share', crossed)}")
     lines += [str(note) for note in summary["budget"]["notes"]]
     lines += [f"{name}: {reason}" for name, reason in summary["reasons"].items()]
     lines += [f"assumed: {default}" for default in summary["data"]["defaults"]]

@@ -47,6 +47,8 @@ PERCENT = {
     "max_margin_ratio",
     "unseen_share",
     "unseen_volume_share",
+    "cross_share",
+    "cross_volume_share",
 }
 TITLES = {
     "net_pnl": "net PnL",

@@ -26,6 +26,7 @@ from amm500_nautilus.config import MarketMakerConfig
 from amm500_nautilus.margin.fees import FeeRates
 from amm500_nautilus.margin.fees import FeeSchedule
 from amm500_nautilus.margin.fees import hip3_rates
+from amm500_nautilus.quoting.config import QuotingConfig
 from amm500_nautilus.quoting.engine import QuoteEngine
 from amm500_nautilus.quoting.types import MarketShape
 from amm500_nautilus.report.recorder import RunRecorder
@@ -38,7 +39,9 @@ from amm500_nautilus.report.types import TargetLevels
 from amm500_nautilus.risk.budget import GROWTH_SHARE
 from amm500_nautilus.runtime.config import RunConfig
 from amm500_nautilus.runtime.config import load_config
+from amm500_nautilus.runtime.data import TRADING_DAYS
 from amm500_nautilus.runtime.data import prepare
+from amm500_nautilus.runtime.data import reference_id
 from amm500_nautilus.runtime.data import resolve_market
 from amm500_nautilus.runtime.exits import DONE
 from amm500_nautilus.runtime.exits import guarded
@@ -51,7 +54,6 @@ from amm500_nautilus.simulation.config import FundingConfig
 from amm500_nautilus.simulation.config import VenueConfig
 from amm500_nautilus.simulation.engine_care import keep_engine_flat
 from amm500_nautilus.simulation.rules import VenueRules
-from amm500_nautilus.simulation.setup import SimulatedVenue
 from amm500_nautilus.simulation.setup import add_simulated_venue
 from amm500_nautilus.strategy import MarketMaker
 from hyperliquid_hip3.instruments import make_instrument
@@ -67,6 +69,15 @@ class BacktestResult:
 
     run_dir: Path
     summary: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class EngineRun:
+    """How long the engine took, how much it was fed, and what the venue had to assume."""
+
+    seconds: float
+    events: int
+    assumptions: tuple[str, ...]
 
 
 def fee_rates(config: RunConfig, market: MarketSpec) -> FeeRates:
@@ -108,13 +119,16 @@ def venue_config(config: RunConfig, dataset: Dataset, market: MarketSpec) -> Ven
 def strategy_config(config: RunConfig, dataset: Dataset, market: MarketSpec) -> MarketMakerConfig:
     """Return the strategy's configuration for a dataset."""
     streams = dataset.info.streams
-    day_seconds, per_year = trading_days(dataset.info.sessions)
+    day_seconds, per_year = TRADING_DAYS[dataset.info.params.get("hours", "always")]
     reference = config.strategy.reference
+    quoting: QuotingConfig = build(config.strategy.quoting)
+    # "never inside fees" means the fees of this market
+    fee_bps = max(0.0, float(fee_rates(config, market).maker) * 1e4)
     return MarketMakerConfig(
         instrument_id=InstrumentId.from_str(dataset.info.instrument_id),
-        quoting=build(config.strategy.quoting),
+        quoting=replace(quoting, spread=replace(quoting.spread, maker_fee_bps=fee_bps)),
         budget=build(config.strategy.budget),
-        reference_id=InstrumentId.from_str(f"{reference}-USD-PERP.HYPERLIQUID") if reference else None,
+        reference_id=InstrumentId.from_str(reference_id(reference)) if reference else None,
         book_source="deltas" if "OrderBookDelta" in streams else "depth",
         leverage=config.account.leverage,
         growth_mode=market.growth_mode and bool(market.dex),
@@ -183,14 +197,15 @@ def run(config: RunConfig, *, out: Path | None = None, progress: Progress | None
     check_ladder(config, shape, first_price(dataset))
     directory = RunDirectory.named(config.name, out)
     directory.write_config(config)
-    engine_seconds, events = _run_engine(config, dataset, market, directory.path, progress)
+    ran = _run_engine(config, dataset, market, directory.path, progress)
     context = report_context(
         config,
         dataset,
         market,
         wall_seconds=time.perf_counter() - began,
-        engine_seconds=engine_seconds,
-        events=events,
+        engine_seconds=ran.seconds,
+        events=ran.events,
+        assumptions=ran.assumptions,
     )
     summary = write_summary(directory.path, context)
     if config.report.tearsheet:
@@ -217,7 +232,7 @@ def _run_engine(
     market: MarketSpec,
     out: Path,
     progress: Progress,
-) -> tuple[float, int]:
+) -> EngineRun:
     engine = make_engine()
     info, instrument = dataset.info, dataset.instrument
     listener = RecordingListener()
@@ -228,6 +243,9 @@ def _run_engine(
         seed=config.seed,
         listener=listener,
     )
+    if config.strategy.reference is not None:
+        engine.add_instrument(dataset.reference_instrument())
+    maker = MarketMaker(strategy_config(config, dataset, market))
     recorder = RunRecorder(
         out,
         instrument,
@@ -237,22 +255,24 @@ def _run_engine(
         sessions=info.sessions,
         start_ns=info.start_ns,
         end_ns=info.end_ns,
+        level_of=maker.level_of,
     )
     listener.bind(recorder, venue)
     keep_engine_flat(engine, venue)
-    engine.add_strategy(MarketMaker(strategy_config(config, dataset, market)))
-    events = _feed(engine, venue, dataset, progress)
+    engine.add_strategy(maker)
+    seconds, events = _feed(engine, recorder, dataset, progress)
+    venue.finish(info.end_ns)
     unbooked = recorder.close()
     engine.dispose()
     if unbooked:
         raise RuntimeError(
             f"{len(unbooked)} fills of the engine were never booked by the ledger, first {unbooked[0]}"
         )
-    return events
+    return EngineRun(seconds, events, venue.assumptions())
 
 
 def _feed(
-    engine: BacktestEngine, venue: SimulatedVenue, dataset: Dataset, progress: Progress
+    engine: BacktestEngine, recorder: RunRecorder, dataset: Dataset, progress: Progress
 ) -> tuple[float, int]:
     info = dataset.info
     span = max(1, info.end_ns - info.start_ns)
@@ -270,8 +290,9 @@ def _feed(
             progress((batch[-1].ts_init - info.start_ns) / span, "backtest")
     finally:
         gc.unfreeze()
+    # what rests when the data ends; the strategy cancels it as it stops
+    recorder.snapshot_open_orders()
     engine.end()
-    venue.finish(info.end_ns)
     return spent, events
 
 
@@ -283,10 +304,11 @@ def report_context(
     wall_seconds: float,
     engine_seconds: float,
     events: int,
+    assumptions: tuple[str, ...] = (),
 ) -> ReportContext:
     """Return what the summary needs beside the run's files."""
     info = dataset.info
-    day_seconds, per_year = trading_days(info.sessions)
+    day_seconds, per_year = TRADING_DAYS[info.params.get("hours", "always")]
     budget = build(config.strategy.budget)
     report = config.report
     return ReportContext(
@@ -299,7 +321,7 @@ def report_context(
         start_ns=info.start_ns,
         end_ns=info.end_ns,
         description=info.description,
-        defaults=info.defaults,
+        defaults=(*info.defaults, *assumptions, *feed_assumption(config)),
         day_seconds=day_seconds,
         sessions_per_year=per_year,
         model=config.strategy.quoting.model,
@@ -324,12 +346,12 @@ def report_context(
     )
 
 
-def trading_days(sessions: tuple[tuple[int, int], ...]) -> tuple[float, float]:
-    """Return session seconds a trading day and trading days a year: 24/7 unless every session is shorter than half a day."""
-    longest = max((end - start) / NS for start, end in sessions)
-    if longest > 43_200 or len(sessions) == 1:
-        return 86_400.0, 365.0
-    return 23_400.0, 252.0
+def feed_assumption(config: RunConfig) -> tuple[str, ...]:
+    """Say when market data arrives."""
+    latency = config.data.feed_latency_ms
+    if latency == 0:
+        return ("market data arrives at once (data.feed_latency_ms is 0)",)
+    return (f"market data arrives {latency} ms after the exchange's time",)
 
 
 def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:

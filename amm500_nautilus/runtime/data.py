@@ -10,12 +10,14 @@ from datetime import UTC
 from datetime import datetime
 from typing import Any
 
+import numpy as np
 import pandas as pd
 from nautilus_trader.model.data import FundingRateUpdate
 from nautilus_trader.model.data import IndexPriceUpdate
 from nautilus_trader.model.data import OrderBookDepth10
 from nautilus_trader.model.data import QuoteTick
 from nautilus_trader.model.data import TradeTick
+from nautilus_trader.model.instruments import PerpetualContract
 
 from amm500_catalog.bars import read_bar_frame
 from amm500_catalog.bars import store_bar_frame
@@ -33,6 +35,8 @@ from amm500_catalog.sources.base import DOWNLOAD_TIMEOUT_S
 from amm500_catalog.sources.base import BarFrame
 from amm500_catalog.sources.base import BarRequest
 from amm500_catalog.sources.base import FundingFrame
+from amm500_catalog.sources.base import gap_intervals
+from amm500_catalog.sources.base import session_spans
 from amm500_catalog.sources.coverage import always_open
 from amm500_catalog.sources.coverage import cash_hours
 from amm500_catalog.sources.files import ColumnMap
@@ -58,18 +62,30 @@ from hyperliquid_hip3.instruments import make_instrument
 
 # raised when the meaning of a stored dataset changes, so that an old one is made anew
 DATASET_VERSION = 1
+NS = 1_000_000_000
 NS_PER_MS = 1_000_000
+LONGEST_SESSION_NS = 43_200 * NS
+# open seconds of a trading day, and trading days of a year
+TRADING_DAYS = {"always": (86_400.0, 365.0), "index": (23_400.0, 252.0)}
 GENERATED = "generator"
 # what a run is fed; mark prices are stored too, but the ledger marks at the book's mid
 STREAMS = (FundingRateUpdate, IndexPriceUpdate, TradeTick, OrderBookDepth10, QuoteTick)
 
 
 def resolve_market(config: RunConfig, dataset: CatalogDataset) -> MarketSpec:
-    """Return the facts of the market that a dataset holds: the venue's own where it stated them, the run file's otherwise."""
+    """Return the facts of the market that a dataset holds: those stored with it, the run file's where it has none."""
     stated = dataset.info.params.get("market")
     if stated is not None:
         return MarketSpec(**stated)
-    return replace(config.market.spec(), collateral=dataset.instrument.settlement_currency.code)
+    # a recording states nothing of growth mode or a deployer's share: those stay the run file's
+    instrument = dataset.instrument
+    return replace(
+        config.market.spec(),
+        coin=dataset.info.instrument_id.partition("-")[0],
+        collateral=instrument.settlement_currency.code,
+        sz_decimals=instrument.size_precision,
+        max_leverage=round(1 / instrument.margin_init),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +119,12 @@ def prepare(config: RunConfig, progress: Progress, *, now: datetime | None = Non
     if data.source == "hl-book":
         name, result = import_recording(store, str(data.path), config.market.coin)
         progress.say(f"catalogue: {name} {'imported' if result.changed else 'was already there'}")
+        if config.strategy.reference is not None:
+            raise InputError(
+                f"strategy.reference {config.strategy.reference!r} has no quotes",
+                "data.source hl-book",
+                "no reference",
+            )
         return _clipped(config, open_recorded(store, name, feed_latency_ns=latency_ns))
     label = _stored_label(config, store, moment)
     if label is None:
@@ -110,7 +132,15 @@ def prepare(config: RunConfig, progress: Progress, *, now: datetime | None = Non
         label = _simulate(config, store, found, _request_key(config, moment, data.source), progress)
     else:
         progress.say(f"catalogue: simulated dataset {label} is already there")
-    return open_simulated(store, label, classes=STREAMS, feed_latency_ns=latency_ns)
+    dataset = open_simulated(store, label, classes=STREAMS, feed_latency_ns=latency_ns)
+    if config.strategy.reference is not None:
+        dataset = replace(dataset, reference_id=reference_id(config.strategy.reference))
+    return dataset
+
+
+def reference_id(coin: str) -> str:
+    """Return the Nautilus id of the reference market's coin."""
+    return f"{coin}-USD-PERP.HYPERLIQUID"
 
 
 def _clipped(config: RunConfig, dataset: CatalogDataset) -> CatalogDataset:
@@ -142,9 +172,18 @@ def _digest(*parts: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
+def _content(frame: BarFrame) -> str:
+    """Return a digest of the bars themselves."""
+    rows = pd.util.hash_pandas_object(frame.bars, index=False).to_numpy()
+    return hashlib.sha256(rows.tobytes()).hexdigest()
+
+
 def _request_key(config: RunConfig, now: datetime, source: str) -> str:
     """Return a key of everything that decides the dataset but the bars found."""
     start, end = config.data.span(now)
+    if source == "file" and config.data.start_ns is None and config.data.end_ns is None:
+        # the whole file, whatever the day
+        start = end = 0
     data = config.data.model_dump(
         include={"path", "symbol", "interval", "sessions", "target_volatility", "columns", "timezone", "url"}
     )
@@ -172,8 +211,11 @@ def _stored_label(config: RunConfig, store: CatalogStore, now: datetime) -> str 
     keys = {_request_key(config, now, name) for name in made_by.get(source, ())}
     for label in store.labels() if keys else ():
         meta = store.meta(label)
-        if meta is not None and meta.get("request_key") in keys:
-            return label
+        if meta is None or meta.get("request_key") not in keys:
+            continue
+        if source == "catalog" and meta.get("bars_simulated"):
+            continue
+        return label
     return None
 
 
@@ -217,6 +259,8 @@ def _from_file(config: RunConfig) -> Found:
         )
     columns = ColumnMap(timezone=data.timezone, **data.columns)  # type: ignore[arg-type]
     frame = read_bars(str(data.path), columns=columns)
+    # two files of one name must not be taken for one market
+    frame = replace(frame, symbol=f"{frame.symbol}-{_content(frame)[:8]}")
     start, end = data.start_ns, data.end_ns
     if start is not None or end is not None:
         low, high = start or 0, end or 2**63 - 1
@@ -235,9 +279,27 @@ def _from_exchange(config: RunConfig, request: BarRequest, progress: Progress) -
     with closing(HyperliquidSource(InfoClient(config.data.url))) as source:
         market = source.fetch_market(config.market.candidates)
         progress.say(f"hyperliquid: {market.sentence}")
-        frame = source.fetch(replace(request, symbol=market.spec.coin))
+        frame = _in_hours(config, source.fetch(replace(request, symbol=market.spec.coin)))
         funding, notes = _funding(source, market.spec.coin, frame, DOWNLOAD_TIMEOUT_S)
     return Found(frame, market.spec, funding, (market.sentence, *market.notes, *notes))
+
+
+def _in_hours(config: RunConfig, frame: BarFrame) -> BarFrame:
+    """Return the bars inside the cash sessions when the run file asks for the index's hours."""
+    if config.data.sessions == "always":
+        return frame
+    spans = cash_hours(frame.sessions[0][0], frame.sessions[-1][1])
+    opens, closes = frame.bars["ts_open_ns"], frame.bars["ts_close_ns"]
+    inside = np.zeros(len(frame.bars), dtype=bool)
+    for start, end in spans:
+        inside |= ((opens >= start) & (closes <= end)).to_numpy()
+    bars = frame.bars[inside].reset_index(drop=True)
+    if bars.empty:
+        raise SourceUnavailableError("no bar lies in the index's cash hours")
+    sessions = session_spans(bars, frame.interval_s, gap_intervals=gap_intervals(frame.interval_s))
+    return replace(
+        frame, bars=bars, sessions=sessions, notes=(*frame.notes, "bars outside the cash hours left out")
+    )
 
 
 def _funding(
@@ -263,13 +325,19 @@ def _from_auto(config: RunConfig, store: CatalogStore, request: BarRequest, prog
     def exchange(asked: BarRequest) -> BarFrame:
         market = source.fetch_market(config.market.candidates, asked.timeout_s)
         listed.append(market)
-        return source.fetch(replace(asked, symbol=market.spec.coin))
+        return _in_hours(config, source.fetch(replace(asked, symbol=market.spec.coin)))
 
     expected = cash_hours if config.data.sessions == "index" else always_open
     candidates = (
         Candidate("catalogue", request.symbol, lambda asked: read_bar_frame(store, asked), expected=expected),
-        Candidate("hyperliquid", " or ".join(config.market.candidates), exchange, is_download=True),
-        Candidate("yfinance", request.symbol, YahooSource().fetch, is_download=True, expected=cash_hours),
+        Candidate(
+            "hyperliquid",
+            " or ".join(config.market.candidates),
+            exchange,
+            is_download=True,
+            expected=expected,
+        ),
+        Candidate("yfinance", request.symbol, YahooSource().fetch, is_download=True, expected=expected),
         Candidate(GENERATED, request.symbol, _generator(config).fetch, expected=expected, must_cover=False),
     )
     with closing(source):
@@ -285,17 +353,43 @@ def _scaled(config: RunConfig, found: Found) -> Found:
     frame, notes = found.frame, list(found.notes)
     target = config.data.target_volatility
     if target is not None:
-        frame, scaling = scale_returns(frame, target)
+        frame, scaling = scale_returns(frame, target, open_seconds_a_year(hours_of(config, frame)))
         notes.append(f"returns scaled from {scaling.measured:.1%} to {scaling.target:.1%} annual volatility")
     price = config.market.price
     if price is not None and frame.source != "hyperliquid":
         first = float(frame.bars["open"].iloc[0])
         factor = level_factor(first, price)
         frame = scale_level(frame, factor)
-        if frame.bars["volume"].notna().any():
-            # contracts of the source are not ours: what carries over is the notional's shape, scaled to the market's day
-            frame = replace(frame, bars=frame.bars.assign(volume=float("nan")))
+    if frame.source != "hyperliquid":
+        frame = _volume_of_ours(config, frame, notes)
     return replace(found, frame=frame, notes=(*notes, *frame.notes))
+
+
+def _volume_of_ours(config: RunConfig, frame: BarFrame, notes: list[str]) -> BarFrame:
+    """Return the bars with the source's volume scaled to our market's pace: its contracts are not ours, its shape is."""
+    notional = (
+        float((frame.bars["volume"].fillna(0.0) * frame.bars["close"]).sum())
+        if "volume" in frame.bars
+        else 0.0
+    )
+    if notional <= 0:
+        return frame
+    open_days = sum(end - start for start, end in frame.sessions) / (86_400 * NS)
+    factor = simulator_config(config).daily_volume * open_days / notional
+    notes.append(f"volumes of the source times {factor:.4g}: its shape at our market's daily volume")
+    return replace(frame, bars=frame.bars.assign(volume=frame.bars["volume"] * factor))
+
+
+def hours_of(config: RunConfig, frame: BarFrame) -> str:
+    """Return ``always`` for a market that never closes and ``index`` for cash sessions."""
+    longest = max(end - start for start, end in frame.sessions)
+    return "always" if longest > LONGEST_SESSION_NS else config.data.sessions
+
+
+def open_seconds_a_year(hours: str) -> float:
+    """Return the seconds in a year that a market with these hours is open."""
+    day_seconds, days = TRADING_DAYS[hours]
+    return day_seconds * days
 
 
 # -- the simulated dataset ----------------------------------------------------------------------------------------
@@ -317,9 +411,9 @@ def _simulate(
     with store.stage(label) as staged:
         if store.meta(label) is not None:
             return label
-        staged.catalog.write_data(
-            [make_instrument(found.spec, float(frame.bars["close"].median()), frame.sessions[0][0])]
-        )
+        price = float(frame.bars["close"].median())
+        for instrument in _instruments(found.spec, simulator, price, frame.sessions[0][0]):
+            staged.catalog.write_data([instrument])
         result = simulate(
             frame.bars,
             frame.sessions,
@@ -343,10 +437,23 @@ def _simulate(
             streams=tuple(result.rows),
             description=_description(frame, found.spec),
             defaults=(*result.defaults, *found.notes),
-            params=result.params | {"market": asdict(found.spec)},
+            params=result.params | {"market": asdict(found.spec), "hours": hours_of(config, frame)},
         )
         staged.publish({**meta_from_info(info), "request_key": request_key, "rows": result.rows})
     return label
+
+
+def _instruments(
+    spec: MarketSpec, simulator: SimulatorConfig, price: float, ts_ns: int
+) -> list[PerpetualContract]:
+    """Return the definitions of the simulated market and, where there is one, of its twin."""
+    instruments = [make_instrument(spec, price, ts_ns)]
+    twin = simulator.twin
+    if twin is not None:
+        coin = twin.instrument_id.partition("-")[0]
+        facts = replace(spec, coin=coin, sz_decimals=twin.size_decimals)
+        instruments.append(make_instrument(facts, price * twin.price_scale, ts_ns))
+    return instruments
 
 
 def _funding_columns(funding: FundingFrame) -> tuple[Any, Any]:

@@ -1,5 +1,6 @@
 """Exit codes, and how an error becomes one of them."""
 
+import os
 import sys
 from collections.abc import Callable
 
@@ -29,6 +30,10 @@ def guarded(job: Callable[[], int]) -> int:
     except SourceUnavailableError as error:
         print(f"error: {error}", file=sys.stderr)
         return UNREACHABLE
+    except BrokenPipeError:
+        # whoever read our output has seen enough; nothing more may be written, not even at exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return DONE
     except KeyboardInterrupt:
         print("interrupted; the unfinished run directory keeps its .partial name", file=sys.stderr)
         return INTERRUPTED

@@ -16,6 +16,7 @@ from nautilus_trader.execution.messages import BatchCancelOrders
 from nautilus_trader.execution.messages import CancelAllOrders
 from nautilus_trader.execution.messages import CancelOrder
 from nautilus_trader.execution.messages import ModifyOrder
+from nautilus_trader.execution.messages import QueryOrder
 from nautilus_trader.execution.messages import SubmitOrder
 from nautilus_trader.execution.messages import SubmitOrderList
 from nautilus_trader.model.enums import LiquiditySide
@@ -60,7 +61,7 @@ class VenueExecClient(BacktestExecClient):
     An execution client whose venue is an ``OrderDesk``.
 
     The commands of one instant and one class (place, modify, cancel) travel as one action and share one latency
-    draw. Actions on the same order never overtake each other.
+    draw, in whatever order they were given. Actions on the same order never overtake each other.
 
     Parameters
     ----------
@@ -98,8 +99,8 @@ class VenueExecClient(BacktestExecClient):
         self.inflight: list[Inflight] = []
         self._sequence = 0
         self._orders_accepted = 0
-        self._action: tuple[int, int] = (-1, -1)
-        self._action_due = 0
+        self._action_ts = -1
+        self._action_due: dict[int, int] = {}
         self._last_due: dict[ClientOrderId, int] = {}
         self._venue_ids: dict[ClientOrderId, VenueOrderId] = {}
         self._taker_fill = taker_fill
@@ -136,6 +137,9 @@ class VenueExecClient(BacktestExecClient):
         """Send several cancellations on their way as one action."""
         self._send(command, tuple(cancel.client_order_id for cancel in command.cancels))
 
+    def query_order(self, command: QueryOrder) -> None:
+        """Add nothing: an action on its way is answered when it arrives, and of all others every answer has been given."""
+
     def _submitted(self, order: Any) -> None:
         self.generate_order_submitted(
             order.strategy_id, order.instrument_id, order.client_order_id, self._clock.timestamp_ns()
@@ -143,12 +147,15 @@ class VenueExecClient(BacktestExecClient):
 
     def _send(self, command: Any, order_ids: tuple[ClientOrderId, ...], not_before: int = 0) -> None:
         now = self._clock.timestamp_ns()
-        action = (now, _CLASS[type(command)])
-        if action != self._action:
-            self._action = action
-            self._action_due = now + self._latency.draw()
+        if now != self._action_ts:
+            self._action_ts = now
+            self._action_due.clear()
+        kind = _CLASS[type(command)]
+        arrival = self._action_due.get(kind)
+        if arrival is None:
+            arrival = self._action_due[kind] = now + self._latency.draw()
             self.actions += 1
-        due = max(self._action_due, not_before)
+        due = max(arrival, not_before)
         for order_id in order_ids:
             due = max(due, self._last_due.get(order_id, 0))
         for order_id in order_ids:
@@ -164,6 +171,31 @@ class VenueExecClient(BacktestExecClient):
         while inflight and inflight[0][0] < before_ns:
             due, _, command = heapq.heappop(inflight)
             self._arrive(due, command)
+
+    def wind_up(self, ts: int) -> None:
+        """
+        End the market at ``ts``: what is still on its way to trade never arrives, cancellations do.
+
+        New orders are reported canceled without ever having been at the venue, new terms are dropped, and cancellations
+        take effect at their own time, so that nothing is left resting.
+        """
+        inflight = self.inflight
+        while inflight:
+            due, _, command = heapq.heappop(inflight)
+            kind = _CLASS[type(command)]
+            if kind == PLACE:
+                orders = command.order_list.orders if type(command) is SubmitOrderList else (command.order,)
+                for order in orders:
+                    self._withdraw(ts, order)
+            elif kind == CANCEL:
+                self._arrive(due, command)
+        self._last_due.clear()
+
+    def _withdraw(self, ts: int, order: Any) -> None:
+        if not order.is_closed:
+            self.generate_order_canceled(
+                order.strategy_id, order.instrument_id, order.client_order_id, None, ts
+            )
 
     def _arrive(self, ts: int, command: Any) -> None:
         kind = type(command)

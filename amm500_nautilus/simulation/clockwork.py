@@ -80,6 +80,18 @@ class Clockwork:
         waiting = _NEVER if self._waiting is None else self._waiting[0] * HOUR_NS + self._grace_ns
         self.wake_ns = min(self._next_minute, self._next_hour * HOUR_NS, waiting, self._state_due)
 
+    def assumptions(self) -> tuple[str, ...]:
+        """Return a sentence for each thing that the data did not bring and that a payment was made on nevertheless."""
+        said = []
+        if self.default_rate_hours:
+            rate = self._config.funding.default_rate
+            said.append(
+                f"funding rate of {self.default_rate_hours} hours: default {rate:f} (the data has none)"
+            )
+        if self.oracle_fallbacks:
+            said.append(f"oracle: book mid stood in at {self.oracle_fallbacks} payments")
+        return tuple(said)
+
     def account_changed(self) -> None:
         """Ask for a report, no sooner than the configured time after the last."""
         due = self._last_state + self._config.account_state_s * SECOND_NS
@@ -172,7 +184,8 @@ class Clockwork:
             return
         hour, lots, oracle = self._waiting
         self._waiting = None
-        self.default_rate_hours += 1
+        if lots:
+            self.default_rate_hours += 1
         self._pay(hour, lots, oracle, self._config.funding.default_rate, hour * HOUR_NS)
 
     def _pay(self, hour: int, lots: int, oracle: Decimal, rate: Decimal, ts_ns: int) -> None:
@@ -187,8 +200,9 @@ class Clockwork:
     def _oracle_price(self) -> Decimal:
         if self.oracle is not None:
             return Decimal(str(self.oracle))
-        # without an oracle the mark (mid of the book) stands in, and the fallback is counted
-        self.oracle_fallbacks += 1
+        # without an oracle the mark (mid of the book) stands in, and the fallback is counted where something is paid on it
+        if self._ledger.position_lots:
+            self.oracle_fallbacks += 1
         return self._ledger.mid2_ticks * self._half_tick
 
     # -- account ----------------------------------------------------------------------------------

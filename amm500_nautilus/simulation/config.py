@@ -28,14 +28,14 @@ class FillConfig:
     unseen : UnseenLevel or str
         What is assumed at prices outside the visible depth: ``back``, ``front`` or ``profile``.
     reduce_keeps_queue : bool
-        Whether an order whose size shrinks keeps its place.
+        Whether an order whose size shrinks keeps its place; the venue has not been seen to let it.
 
     """
 
     queue_model: str = "power_prob_queue_model3"
     queue_n: float = 3.0
     unseen: UnseenLevel | str = UnseenLevel.BACK
-    reduce_keeps_queue: bool = True
+    reduce_keeps_queue: bool = False
 
     def __post_init__(self) -> None:
         make_queue_model(self.queue_model, self.queue_n)

@@ -19,7 +19,7 @@ from amm500_nautilus.simulation.queue import UnseenLevel
 from amm500_nautilus.simulation.rules import VenueRules
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class OrderRequest:
     """
     An order as it arrives.
@@ -140,7 +140,8 @@ class OrderDesk:
         """
         Decide on new terms for a resting order; a refusal leaves it as it was.
 
-        A new price goes to the back of its queue, and so does a larger size; a smaller size keeps the place.
+        A new price goes to the back of its queue, and so does a larger size; a smaller size keeps the place only where the
+        fill rules say so.
         """
         outcome = Outcome(lots=request.lots)
         old = self.fills.orders.get(key)

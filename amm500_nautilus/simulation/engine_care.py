@@ -1,5 +1,7 @@
 """Keeping the engine's cost and memory flat over a long run."""
 
+import ctypes
+import sys
 from typing import Any
 
 import pandas as pd
@@ -7,8 +9,10 @@ from nautilus_trader.analysis.analyzer import PortfolioAnalyzer
 from nautilus_trader.model.events import PositionClosed
 
 
-ACCOUNT_EVENTS_KEPT_S = 2 * 86_400
+ACCOUNT_EVENTS_KEPT_S = 2 * 3_600
 PURGE_EVERY_NS = 3_600_000_000_000
+
+_malloc_trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
 
 
 class FlatAnalyzer(PortfolioAnalyzer):
@@ -78,6 +82,13 @@ class EngineCare:
             self._next_purge = ts_ns + PURGE_EVERY_NS
             for account in cache.accounts():
                 account.purge_account_events(ts_ns, ACCOUNT_EVENTS_KEPT_S)
+            _give_back()
+
+
+def _give_back() -> None:
+    """Return freed memory to the system, which glibc keeps in its heaps for good; elsewhere nothing happens."""
+    if _malloc_trim is not None:
+        _malloc_trim(0)
 
 
 def keep_engine_flat(engine: Any, venue: Any = None) -> EngineCare:
@@ -87,7 +98,7 @@ def keep_engine_flat(engine: Any, venue: Any = None) -> EngineCare:
     Nautilus's NETTING slows with every close: the analyzer joins pandas Series, and a closed position is pickled twice
     into a list that is never emptied when the next fill opens it again. Here the analyzer appends, and a position is
     purged as soon as it has closed (its ``PositionClosed`` has been published by then, so records that stream from the
-    message bus lose nothing). Account states older than two days are dropped. Closed ORDERS are the strategy's to purge
+    message bus lose nothing). Account states older than two hours are dropped. Closed ORDERS are the strategy's to purge
     (``ExecEngineConfig(purge_closed_orders_interval_mins=10, purge_closed_orders_buffer_mins=1)``), and
     ``BacktestEngineConfig(run_analysis=False)`` keeps the post-run analysis from reading positions that are gone.
 

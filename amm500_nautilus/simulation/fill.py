@@ -9,7 +9,7 @@ Rules
 - A trade beyond our price fills us without a queue.
 - A book whose opposite side reaches our price fills us up to the size displayed there.
 - One trade never fills more than its own size: own orders share it in price, then time priority, and each displayed
-  lot fills us once, however often the book is repeated.
+  lot fills us once, however often the book is repeated. At one price no order of ours fills before an earlier one is gone.
 - Fills are at our own price.
 """
 
@@ -102,13 +102,13 @@ class FillEngine:
         How places in the queue move.
     unseen : UnseenLevel, default BACK
         What is assumed at prices outside the visible depth.
-    reduce_keeps_queue : bool, default True
+    reduce_keeps_queue : bool, default False
         Whether an order whose size shrinks keeps its place.
 
     """
 
     def __init__(
-        self, model: QueueModel, unseen: UnseenLevel = UnseenLevel.BACK, *, reduce_keeps_queue: bool = True
+        self, model: QueueModel, unseen: UnseenLevel = UnseenLevel.BACK, *, reduce_keeps_queue: bool = False
     ) -> None:
         self._model = model
         self._unseen = unseen
@@ -220,18 +220,26 @@ class FillEngine:
                 for order in level.orders:
                     if order.queue is not None:
                         self._model.on_trade(order.queue, reaching)
-            taken_here = 0
-            for order in level.orders[:]:
+            orders = level.orders[:]
+            for place, order in enumerate(orders, start=1):
                 if left <= 0:
                     return fills
-                # what went past an order's place went to our own orders before it first
-                can_fill = self._fillable(order, through=through) - (0 if through else taken_here)
-                lots_filled = min(can_fill, left, order.lots)
+                lots_filled = min(self._fillable(order, through=through), left, order.lots)
                 if lots_filled > 0:
                     left -= lots_filled
-                    taken_here += lots_filled
                     self._exec(order, lots_filled, fills)
+                    if not through:
+                        # what the trade gave us it did not take from the market's orders before our later ones
+                        self._stand_back(orders[place:], lots_filled)
+                if order.lots > 0:
+                    break  # time priority among our own: nobody behind an order that still stands
         return fills
+
+    @staticmethod
+    def _stand_back(later: Sequence[RestingOrder], lots: int) -> None:
+        for order in later:
+            if order.queue is not None:
+                order.queue.ahead += lots
 
     @staticmethod
     def _fillable(order: RestingOrder, *, through: bool) -> int:

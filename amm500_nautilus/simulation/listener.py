@@ -28,8 +28,9 @@ class LedgerFill:
         In collateral units and contracts; ``closed_pnl`` is against the average entry price and before fees.
     maker : bool
         Whether the order was resting.
-    mid : float
-        Mid at the fill, 0.0 when there was none.
+    by_trade : bool
+        Whether a trade filled the resting order. False where the displayed opposite side reached its price, and for an order
+        that took.
     position_lots : int
         Signed position after the fill.
     crossed_zero : bool
@@ -53,7 +54,7 @@ class LedgerFill:
     fee: Decimal
     closed_pnl: Decimal
     maker: bool
-    mid: float
+    by_trade: bool
     position_lots: int
     crossed_zero: bool
     unseen_level: bool
@@ -76,7 +77,11 @@ class VenueListener(Protocol):
         ...
 
     def on_markout(self, fill_index: int, horizon_s: int, mid: float) -> None:
-        """Take the mid that stood ``horizon_s`` seconds after fill ``fill_index``."""
+        """
+        Take the mid that stood ``horizon_s`` seconds after fill ``fill_index``.
+
+        Horizon 0 is the mid at the fill, 0.0 when there was none; it comes after every event of the fill's instant.
+        """
         ...
 
     def on_funding(self, ts_ns: int, amount: Decimal, rate: Decimal, oracle_px: Decimal) -> None:

@@ -4,15 +4,18 @@ from collections import deque
 from typing import Protocol
 
 
-HORIZONS_S = (1, 5, 30, 60)
+AT_FILL_S = 0
+# 0 is the fill itself: its mid, too, is only known once its instant has passed
+HORIZONS_S = (AT_FILL_S, 1, 5, 30, 60)
 SECOND_NS = 1_000_000_000
+_NEVER = 1 << 62
 
 
 class MarkoutListener(Protocol):
     """Whoever wants the mid some seconds after each fill."""
 
     def on_markout(self, fill_index: int, horizon_s: int, mid: float) -> None:
-        """Take the mid that stood ``horizon_s`` seconds after fill ``fill_index``."""
+        """Take the mid that stood ``horizon_s`` seconds after fill ``fill_index`` (0: at the fill)."""
         ...
 
 
@@ -21,8 +24,9 @@ class MidTracker:
     The last mid by exchange time, from quotes once there are any, else from the top of the book.
 
     A markout at ``h`` is the mid of the last quote with exchange time at or before ``t + h``; it is handed out when
-    the first later quote (or any later event) arrives, so that nothing is looked up afterwards. Fills whose horizon
-    lies beyond the data get none.
+    the first later quote (or any later event) arrives, so that nothing is looked up afterwards. The mid at the fill is
+    the markout at 0: a trade or book of an instant may come before the quote of the same instant, which counts. Fills
+    whose horizon lies beyond the data get none.
 
     Parameters
     ----------
@@ -49,7 +53,7 @@ class MidTracker:
         self._half_tick = tick / 2.0
         self._listener = listener
         self._due: tuple[deque[tuple[int, int]], ...] = tuple(deque() for _ in HORIZONS_S)
-        self._next_due = 0
+        self._next_due = _NEVER
         self.bid_ticks = 0
         self.ask_ticks = 0
         self.mid2 = 0
@@ -61,18 +65,13 @@ class MidTracker:
         """The mid in collateral units; 0.0 before the first two-sided market."""
         return self.mid2 * self._half_tick
 
-    @property
-    def next_due_ns(self) -> int:
-        """When the earliest waiting markout falls due; 0 when none waits."""
-        return self._next_due
-
     def on_touch(self, ts_ns: int, bid_ticks: int, ask_ticks: int, *, quote: bool) -> None:
         """Take a new best bid and offer of exchange time ``ts_ns``; books are ignored once quotes have been seen."""
         if quote:
             self.from_quotes = True
         elif self.from_quotes:
             return
-        if self._next_due and ts_ns > self._next_due:
+        if ts_ns > self._next_due:
             self.advance(ts_ns)
         self.ts_ns = ts_ns
         self.bid_ticks = bid_ticks
@@ -83,20 +82,19 @@ class MidTracker:
         """Ask for the markouts of a fill at exchange time ``ts_ns``; fills come in time order."""
         for horizon, queue in zip(HORIZONS_S, self._due, strict=True):
             queue.append((ts_ns + horizon * SECOND_NS, fill_index))
-        if not self._next_due:
-            self._next_due = ts_ns + HORIZONS_S[0] * SECOND_NS
+        self._next_due = min(self._next_due, ts_ns)
 
     def advance(self, ts_ns: int) -> None:
         """Hand out the markouts due before ``ts_ns`` at the mid that stands now."""
         mid = self.mid2 * self._half_tick
-        earliest = 0
+        earliest = _NEVER
         for horizon, queue in zip(HORIZONS_S, self._due, strict=True):
             while queue and queue[0][0] < ts_ns:
                 _, index = queue.popleft()
                 if self._listener is not None:
                     self._listener.on_markout(index, horizon, mid)
-            if queue and (not earliest or queue[0][0] < earliest):
-                earliest = queue[0][0]
+            if queue:
+                earliest = min(earliest, queue[0][0])
         self._next_due = earliest
 
     def finish(self, end_ns: int) -> None:
@@ -104,4 +102,4 @@ class MidTracker:
         self.advance(end_ns + 1)
         for queue in self._due:
             queue.clear()
-        self._next_due = 0
+        self._next_due = _NEVER

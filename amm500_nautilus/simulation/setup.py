@@ -12,7 +12,6 @@ from nautilus_trader.model.objects import AccountBalance
 from nautilus_trader.model.objects import MarginBalance
 from nautilus_trader.model.objects import Money
 
-from hyperliquid_hip3.currency import collateral_currency
 from amm500_nautilus.margin.tables import MarginTable
 from amm500_nautilus.simulation.book import DisplayedBook
 from amm500_nautilus.simulation.client import VenueExecClient
@@ -29,6 +28,7 @@ from amm500_nautilus.simulation.queue import UnseenLevel
 from amm500_nautilus.simulation.queue import make_queue_model
 from amm500_nautilus.simulation.units import VenueUnits
 from amm500_nautilus.simulation.venue import VenueModule
+from hyperliquid_hip3.currency import collateral_currency
 
 
 @dataclass(slots=True)
@@ -50,6 +50,10 @@ class SimulatedVenue:
     def fill_context(self, trade_id: str) -> FillContext:
         """Return what is known of a recent fill by its trade id."""
         return self.module.fill_context(trade_id)
+
+    def assumptions(self) -> tuple[str, ...]:
+        """Return what the venue assumed where the data had nothing, a sentence each; complete once the engine has ended."""
+        return self.clockwork.assumptions()
 
     def finish(self, ts_ns: int | None = None) -> None:
         """

@@ -137,10 +137,11 @@ class VenueModule(SimulationModule):
         """Let commands arrive that no datum came before, and do what is due by the clock."""
         if self._inflight:
             # the market is seen lag_ns late, so the venue's present is that far behind the engine's
-            if self._inflight[0][0] <= ts_now - self._lag_ns:
-                self._client.release(ts_now - self._lag_ns + 1)  # type: ignore[union-attr]
-            elif self._is_stopped():
-                self._client.release(1 << 62)  # type: ignore[union-attr]
+            present = ts_now - self._lag_ns
+            if self._inflight[0][0] <= present:
+                self._client.release(present + 1)  # type: ignore[union-attr]
+            if self._inflight and self._is_stopped():
+                self._client.wind_up(present)  # type: ignore[union-attr]
         if ts_now >= self._clockwork.wake_ns:
             self._clockwork.wake(ts_now)
         if self._ledger.fills != self._settled_fills:
@@ -198,7 +199,7 @@ class VenueModule(SimulationModule):
             return
         done = fills.on_trade(ticks, trade.size.raw // self._lot_raw, _AGGRESSOR[trade.aggressor_side])
         if done:
-            self._book_fills(done, ts)
+            self._book_fills(done, ts, by_trade=True)
 
     def _on_depth(self, depth: Any, ts: int) -> None:
         self._lag_ns = depth.ts_init - ts
@@ -331,16 +332,25 @@ class VenueModule(SimulationModule):
 
     # -- fills ----------------------------------------------------------------------------------------
 
-    def _book_fills(self, fills: list[Fill], ts: int) -> None:
+    def _book_fills(self, fills: list[Fill], ts: int, *, by_trade: bool = False) -> None:
         for resting, lots in fills:
             self._desk.filled(resting, lots)
-            self._book_fill(ts, resting.payload, resting.ticks, lots, resting)
+            self._book_fill(ts, resting.payload, resting.ticks, lots, resting, by_trade=by_trade)
 
     def taker_fill(self, ts: int, order: Any, ticks: int, lots: int) -> None:
         """Book and emit a fill of ours that took displayed size."""
         self._book_fill(ts, order, ticks, lots, None)
 
-    def _book_fill(self, ts: int, order: Any, ticks: int, lots: int, resting: RestingOrder | None) -> None:
+    def _book_fill(
+        self,
+        ts: int,
+        order: Any,
+        ticks: int,
+        lots: int,
+        resting: RestingOrder | None,
+        *,
+        by_trade: bool = False,
+    ) -> None:
         ledger = self._ledger
         side = 1 if order.side == OrderSide.BUY else -1
         maker = resting is not None
@@ -369,7 +379,7 @@ class VenueModule(SimulationModule):
                     fee=Decimal(result.fee) / NANO,
                     closed_pnl=Decimal(result.closed_pnl) / NANO,
                     maker=maker,
-                    mid=self._mids.mid,
+                    by_trade=by_trade,
                     position_lots=ledger.position_lots,
                     crossed_zero=result.crossed_zero,
                     unseen_level=unseen,

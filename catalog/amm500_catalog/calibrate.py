@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from dataclasses import field
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
-import pyarrow.parquet as pq
-from nautilus_trader.model.data import OrderBookDepth10
-from nautilus_trader.model.data import QuoteTick
-from nautilus_trader.model.data import TradeTick
 
-from amm500_catalog.arrow import DEPTH_LEVELS
-from amm500_catalog.arrow import read_columns
+from amm500_catalog.calibrate_samples import Sample
+from amm500_catalog.calibrate_samples import read_catalog
+from amm500_catalog.calibrate_samples import read_recording
+from amm500_catalog.calibrate_samples import read_samples
 from amm500_catalog.errors import InputError
 
 
@@ -24,9 +21,10 @@ Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 
 SECOND_NS = 1_000_000_000
-MS_NS = 1_000_000
 HORIZONS_S = (1, 5, 10, 30, 60)
 MARKOUT_HORIZONS_S = (1, 5, 30, 60)
+# the past move and the next one whose correlation is measured
+MOMENTUM_S = 5
 # a fill counts when the longest markout lies inside the data
 _MARKOUT_TAIL_S = 60
 # the deviation is taken from every phase of a second, so that no clock of the source flatters it
@@ -35,36 +33,6 @@ _GRID_NS = SECOND_NS // 10
 _POLLED_AGE_NS = 2 * SECOND_NS
 # longer silences are gaps: nothing is measured across them
 _GAP_NS = 60 * SECOND_NS
-
-
-def _none() -> Floats:
-    return np.zeros(0)
-
-
-@dataclass(frozen=True, slots=True)
-class Sample:
-    """
-    What one market showed, as plain columns; times in ns of the exchange, prices and sizes in the instrument's units.
-
-    ``bid`` to ``ask_size`` are the best bids and offers (the mid's source); ``book_*`` are regular samples of the book:
-    spread, sizes of the best levels, and notional of the ten best levels a side. ``side`` is +1 where the taker bought.
-    """
-
-    name: str
-    tick: float
-    ts: Ints
-    bid: Floats
-    ask: Floats
-    book_ts: Ints
-    book_spread: Floats
-    top_sizes: Floats = field(default_factory=_none)
-    bid_depth: Floats = field(default_factory=_none)
-    ask_depth: Floats = field(default_factory=_none)
-    trade_ts: Ints = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
-    price: Floats = field(default_factory=_none)
-    size: Floats = field(default_factory=_none)
-    side: Floats = field(default_factory=_none)
-    polled: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +70,16 @@ class Measurement:
         Deviation of the log of each side's ten-level depth.
     imbalance : dict
         Correlation of (bid - ask) / (bid + ask) of the best levels' sizes with the mid's move over the next h seconds, by h.
+    momentum : float
+        Correlation of the mid's move over the past 5 s with that over the next 5 s.
+    foreknown : float, optional
+        R squared of the linear regression of the next 5 s on the past 5 s and the imbalance; None when the source has no sizes.
+    toxicity : str, optional
+        The toxicity level that was asked of a simulated market.
+    bars_deviation : float, optional
+        The deviation of the bars a market was simulated along, in bp per root second.
+    daily_volume : float, optional
+        The notional a day that was asked of a simulated market.
 
     """
 
@@ -121,6 +99,11 @@ class Measurement:
     at_best: float
     depth_log_deviation: dict[str, float]
     imbalance: dict[int, float]
+    momentum: float
+    foreknown: float | None = None
+    toxicity: str | None = None
+    bars_deviation: float | None = None
+    daily_volume: float | None = None
 
     def scaled_markout(self, horizon_s: int) -> float:
         """Return the markout in deviations of the mid over the same horizon; no number when the mid stands."""
@@ -139,15 +122,22 @@ class Measurement:
         out += [(f"depth 10 {side} median", v) for side, v in self.depth.items()]
         out += [(f"depth 10 {side} log deviation", v) for side, v in self.depth_log_deviation.items()]
         out += [(f"trade size {q} / best level", v) for q, v in self.trade_ratio.items()]
-        out += [
-            ("prints a minute", self.prints_per_minute),
-            ("taker orders a minute", self.orders_per_minute),
-            ("notional a day", self.notional_per_day),
-            ("prints at the best level", self.at_best),
-        ]
+        if self.trade_ratio:
+            # a source without trades says nothing of them, which is not none
+            out += [
+                ("trades a second", self.prints_per_minute / 60.0),
+                ("taker orders a minute", self.orders_per_minute),
+                ("notional a day", self.notional_per_day),
+                ("prints at the best level", self.at_best),
+            ]
         out += [(f"deviation {h} s (bp per root s)", v) for h, v in self.deviation.items()]
         out += [(f"imbalance and the next {h} s (correlation)", v) for h, v in self.imbalance.items()]
         out.append(("trend: deviation 1 s / 30 s", self.trend))
+        out.append((f"past {MOMENTUM_S} s and next {MOMENTUM_S} s (correlation)", self.momentum))
+        if self.foreknown is not None:
+            out.append(
+                (f"past {MOMENTUM_S} s and imbalance, next {MOMENTUM_S} s (R squared)", self.foreknown)
+            )
         out += [(f"maker markout {h} s (bp)", v) for h, v in self.markout.items()]
         if self.markout:
             out += [(f"maker markout {h} s / deviation", self.scaled_markout(h)) for h in (1, 5)]
@@ -195,6 +185,8 @@ def measure(sample: Sample) -> Measurement:
         markout_fills=fills,
         at_best=_at_best(sample),
         imbalance=_imbalance(sample, mid),
+        momentum=_momentum(sample, mid),
+        foreknown=_foreknown(sample, mid),
         depth_log_deviation={
             side: float(np.log(d).std())
             for side, d in (("bid", sample.bid_depth), ("ask", sample.ask_depth))
@@ -217,6 +209,41 @@ def _imbalance(sample: Sample, mid: Floats) -> dict[int, float]:
         if len(move) > 1 and move.std() > 0 and lean[inside].std() > 0:
             out[horizon] = float(np.corrcoef(lean[inside], move)[0, 1])
     return out
+
+
+def _momentum(sample: Sample, mid: Floats) -> float:
+    grid = _grid(sample, mid)
+    k = MOMENTUM_S * SECOND_NS // grid.step_ns
+    move = grid.log_mid[k:] - grid.log_mid[:-k]
+    # a pair of windows shares the point between them
+    ok = grid.joined(2 * k) & grid.known[k:-k]
+    past, later = move[:-k][ok], move[k:][ok]
+    if len(past) < 2 or not (past.std() > 0 and later.std() > 0):
+        return float("nan")
+    return float(np.corrcoef(past, later)[0, 1])
+
+
+def _foreknown(sample: Sample, mid: Floats) -> float | None:
+    count = len(sample.book_ts)
+    if len(sample.top_sizes) != 2 * count:
+        return None
+    bid, ask = sample.top_sizes[:count], sample.top_sizes[count:]
+    window = MOMENTUM_S * SECOND_NS
+    gaps = _gaps_before(sample.ts)
+    ok = (sample.book_ts - window >= sample.ts[0]) & (sample.book_ts + window <= sample.ts[-1])
+    first = np.searchsorted(sample.ts, sample.book_ts - window, side="right") - 1
+    last = np.searchsorted(sample.ts, sample.book_ts + window, side="right") - 1
+    ok &= gaps[np.maximum(first, 0)] == gaps[last]
+    if ok.sum() < 4:
+        return None
+    now = _mid_at(sample.ts, mid, sample.book_ts)
+    past = now - _mid_at(sample.ts, mid, sample.book_ts - window)
+    later = (_mid_at(sample.ts, mid, sample.book_ts + window) - now)[ok]
+    if not later.std() > 0:
+        return None
+    known = np.stack([np.ones(count), past, (bid - ask) / (bid + ask)], axis=1)[ok]
+    fitted = known @ np.linalg.lstsq(known, later, rcond=None)[0]
+    return float(1.0 - np.mean((later - fitted) ** 2) / later.var())
 
 
 def _at_best(sample: Sample) -> float:
@@ -253,24 +280,45 @@ def _mid_at(ts: Ints, mid: Floats, when: Ints) -> Floats:
     return np.asarray(mid[np.maximum(np.searchsorted(ts, when, side="right") - 1, 0)])
 
 
-def _deviations(sample: Sample, mid: Floats) -> dict[int, float]:
+@dataclass(frozen=True, slots=True)
+class _Grid:
+    """The log mid in bp on a regular grid, where it is known, and the gaps passed."""
+
+    step_ns: int
+    log_mid: Floats
+    known: npt.NDArray[np.bool_]
+    gaps: Ints
+
+    def joined(self, k: int) -> npt.NDArray[np.bool_]:
+        """Return which points are known, are known k points later, and have no gap between."""
+        return np.asarray(self.known[k:] & self.known[:-k] & (self.gaps[k:] == self.gaps[:-k]))
+
+
+def _gaps_before(ts: Ints) -> Ints:
+    """Return how many silences longer than a minute lie before each time."""
+    return np.cumsum(np.diff(ts, prepend=ts[0]) > _GAP_NS)
+
+
+def _grid(sample: Sample, mid: Floats) -> _Grid:
     step = SECOND_NS if sample.polled else _GRID_NS
     grid = np.arange(sample.ts[0], sample.ts[-1], step, dtype=np.int64)
     at = np.searchsorted(sample.ts, grid, side="right") - 1
     log_mid = np.log(mid[at]) * 1e4
-    silence = np.diff(sample.ts, append=sample.ts[-1]) > _GAP_NS
-    known = ~silence[at]
     if sample.polled:
         known = grid - sample.ts[at] <= _POLLED_AGE_NS
+        return _Grid(step, log_mid, known, np.zeros(len(grid), dtype=np.int64))
+    silence = np.diff(sample.ts, append=sample.ts[-1]) > _GAP_NS
     # a window that spans a gap is left out: count the gaps passed
-    gaps = np.cumsum(np.r_[0, silence])[at]
+    return _Grid(step, log_mid, ~silence[at], _gaps_before(sample.ts)[at])
+
+
+def _deviations(sample: Sample, mid: Floats) -> dict[int, float]:
+    grid = _grid(sample, mid)
     out = {}
     for horizon in HORIZONS_S:
-        k = horizon * SECOND_NS // step
-        change = log_mid[k:] - log_mid[:-k]
-        ok = known[k:] & known[:-k]
-        if not sample.polled:
-            ok &= gaps[k:] == gaps[:-k]
+        k = horizon * SECOND_NS // grid.step_ns
+        change = grid.log_mid[k:] - grid.log_mid[:-k]
+        ok = grid.joined(k)
         out[horizon] = float(np.sqrt(np.mean(change[ok] ** 2) / horizon)) if ok.any() else float("nan")
     return out
 
@@ -283,7 +331,7 @@ def _markouts(sample: Sample, mid: Floats) -> tuple[dict[int, float], int]:
     ok = (ts >= sample.ts[0]) & (ts + tail <= sample.ts[-1])
     # nothing is marked over a gap, nor inside one
     silence = np.diff(sample.ts, append=sample.ts[-1]) > _GAP_NS
-    gaps = np.cumsum(np.r_[0, silence[:-1]])
+    gaps = _gaps_before(sample.ts)
     end = np.searchsorted(sample.ts, ts + tail, side="right") - 1
     ok &= (gaps[np.maximum(last, 0)] == gaps[end]) & ~(silence[end] & (ts + tail > sample.ts[end]))
     ts, price, size, maker = ts[ok], sample.price[ok], sample.size[ok], -sample.side[ok]
@@ -308,104 +356,30 @@ def measure_catalog(
     end_ns: int | None = None,
     *,
     name: str = "simulated",
+    toxicity: str | None = None,
+    bars_deviation: float | None = None,
+    daily_volume: float | None = None,
     storage_options: dict[str, Any] | None = None,
 ) -> Measurement:
-    """Measure an instrument of a catalogue with depth, quotes and trades; times half-open in ns, None for no bound."""
-    return measure(
-        read_catalog(catalog, instrument_id, start_ns, end_ns, name=name, storage_options=storage_options)
-    )
-
-
-def measure_samples(path: str | Path, *, rows: slice = slice(None), name: str = "recorded") -> Measurement:
-    """Measure polled best offers with depth (the columns of the km:US500 samples); ``rows`` takes part of them."""
-    return measure(read_samples(path, rows=rows, name=name))
-
-
-def read_recording(folder: str | Path, coin: str) -> Sample:
     """
-    Return a recorded coin as columns.
+    Measure an instrument of a catalogue with depth, quotes and trades.
 
-    Raises
-    ------
-    InputError
-        If one of the three files is missing.
-
-    """
-    tables = {}
-    for kind in ("orderbooks", "prices", "trades"):
-        path = Path(folder) / f"{coin}_{kind}.parquet"
-        if not path.is_file():
-            raise InputError(
-                "the file is missing", str(path), "COIN_orderbooks, COIN_prices and COIN_trades.parquet"
-            )
-        tables[kind] = pq.read_table(path).to_pandas().sort_values("exchange_timestamp", kind="stable")
-    quotes, book, trades = tables["prices"], tables["orderbooks"], tables["trades"]
-    wide = pd.DataFrame(
-        {
-            "ts": quotes["exchange_timestamp"],
-            "bid": quotes["price"].where(quotes["side"] == "bid"),
-            "ask": quotes["price"].where(quotes["side"] == "ask"),
-        }
-    )
-    wide[["bid", "ask"]] = wide[["bid", "ask"]].ffill()
-    # both sides of one message share a time: the last row of the time holds both
-    wide = wide.dropna().groupby("ts", as_index=False).last()
-    depth = {
-        side: sum(book[f"{side}_price_{i}"] * book[f"{side}_size_{i}"] for i in range(DEPTH_LEVELS))
-        for side in ("bid", "ask")
-    }
-    prices = np.unique(np.concatenate([book["bid_price_0"], book["ask_price_0"]]))
-    return Sample(
-        name=coin,
-        tick=float(np.round(np.diff(prices).min(), 8)),
-        ts=wide["ts"].to_numpy(dtype=np.int64) * MS_NS,
-        bid=wide["bid"].to_numpy(dtype=np.float64),
-        ask=wide["ask"].to_numpy(dtype=np.float64),
-        book_ts=book["exchange_timestamp"].to_numpy(dtype=np.int64) * MS_NS,
-        book_spread=(book["ask_price_0"] - book["bid_price_0"]).to_numpy(dtype=np.float64),
-        top_sizes=np.concatenate([book["bid_size_0"], book["ask_size_0"]]),
-        bid_depth=np.asarray(depth["bid"], dtype=np.float64),
-        ask_depth=np.asarray(depth["ask"], dtype=np.float64),
-        trade_ts=trades["exchange_timestamp"].to_numpy(dtype=np.int64) * MS_NS,
-        price=trades["price"].to_numpy(dtype=np.float64),
-        size=trades["size"].to_numpy(dtype=np.float64),
-        side=np.where(trades["side"] == "buy", 1.0, -1.0),
-    )
-
-
-def read_samples(path: str | Path, *, rows: slice = slice(None), name: str = "recorded") -> Sample:
-    """Return polled samples (time_utc, bid, ask, bid_depth10_usd, ask_depth10_usd) as columns."""
-    if not Path(path).is_file():
-        raise InputError("the file is missing", str(path))
-    table = pd.read_csv(path).iloc[rows]
-    times = pd.to_datetime(table["time_utc"], utc=True).dt.tz_localize(None)
-    spread = (table["ask"] - table["bid"]).to_numpy(dtype=np.float64)
-    ts = times.to_numpy().astype("datetime64[ns]").astype(np.int64)
-    return Sample(
-        name=name,
-        tick=float(np.round(spread[spread > 0].min(), 8)),
-        ts=ts,
-        bid=table["bid"].to_numpy(dtype=np.float64),
-        ask=table["ask"].to_numpy(dtype=np.float64),
-        book_ts=ts,
-        book_spread=spread,
-        bid_depth=table["bid_depth10_usd"].dropna().to_numpy(dtype=np.float64),
-        ask_depth=table["ask_depth10_usd"].dropna().to_numpy(dtype=np.float64),
-        polled=True,
-    )
-
-
-def read_catalog(
-    catalog: str,
-    instrument_id: str,
-    start_ns: int | None = None,
-    end_ns: int | None = None,
-    *,
-    name: str = "simulated",
-    storage_options: dict[str, Any] | None = None,
-) -> Sample:
-    """
-    Return depth, quotes and trades of a catalogue as columns.
+    Parameters
+    ----------
+    catalog, instrument_id : str
+        Where it is, and what.
+    start_ns, end_ns : int, optional
+        Half-open times in ns; None for no bound.
+    name : str
+        The column's name in a report.
+    toxicity : str, optional
+        The toxicity level asked of the simulator; the report holds the markouts to it.
+    bars_deviation : float, optional
+        The bars' deviation in bp per root second; the report holds the 60 s figure to it.
+    daily_volume : float, optional
+        The notional a whole day asked of the simulator; the report holds the notional a day to it.
+    storage_options : dict, optional
+        Options of the file system.
 
     Raises
     ------
@@ -413,54 +387,16 @@ def read_catalog(
         If the catalogue has no depth for the instrument in that time.
 
     """
-
-    def read(data_cls: type, names: list[str]) -> dict[str, npt.NDArray[Any]]:
-        return read_columns(
-            catalog,
-            data_cls,
-            instrument_id,
-            names,
-            start_ns=start_ns,
-            end_ns=end_ns,
-            storage_options=storage_options,
-        )
-
-    ladder = [f"{s}_{u}_{i}" for s in ("bid", "ask") for u in ("price", "size") for i in range(DEPTH_LEVELS)]
-    book = read(OrderBookDepth10, ["ts_event", *ladder])
-    if not len(book["ts_event"]):
-        raise InputError(
-            f"there is no depth of {instrument_id}", catalog, "a catalogue with OrderBookDepth10"
-        )
-    quotes = read(QuoteTick, ["ts_event", "bid_price", "ask_price"])
-    if not len(quotes["ts_event"]):
-        quotes = {
-            "ts_event": book["ts_event"],
-            "bid_price": book["bid_price_0"],
-            "ask_price": book["ask_price_0"],
-        }
-    trades = read(TradeTick, ["ts_event", "price", "size", "aggressor_side"])
-    spread = book["ask_price_0"] - book["bid_price_0"]
-    return Sample(
-        name=name,
-        tick=float(np.round(spread[spread > 0].min(), 8)),
-        ts=quotes["ts_event"].astype(np.int64),
-        bid=quotes["bid_price"],
-        ask=quotes["ask_price"],
-        book_ts=book["ts_event"].astype(np.int64),
-        book_spread=spread,
-        top_sizes=np.concatenate([book["bid_size_0"], book["ask_size_0"]]),
-        bid_depth=_notional(book, "bid"),
-        ask_depth=_notional(book, "ask"),
-        trade_ts=trades["ts_event"].astype(np.int64),
-        price=trades["price"],
-        size=trades["size"],
-        side=np.where(trades["aggressor_side"] == 1, 1.0, -1.0),
+    sample = read_catalog(
+        catalog, instrument_id, start_ns, end_ns, name=name, storage_options=storage_options
     )
+    asked = {"toxicity": toxicity, "bars_deviation": bars_deviation, "daily_volume": daily_volume}
+    return replace(measure(sample), **asked)  # type: ignore[arg-type]
 
 
-def _notional(book: dict[str, npt.NDArray[Any]], side: str) -> Floats:
-    levels = [book[f"{side}_price_{i}"] * book[f"{side}_size_{i}"] for i in range(DEPTH_LEVELS)]
-    return np.asarray(np.sum(levels, axis=0), dtype=np.float64)
+def measure_samples(path: str | Path, *, rows: slice = slice(None), name: str = "recorded") -> Measurement:
+    """Measure polled best offers with depth (the columns of the km:US500 samples); ``rows`` takes part of them."""
+    return measure(read_samples(path, rows=rows, name=name))
 
 
 def pooled_trade_ratio(samples: list[Sample]) -> dict[str, float]:

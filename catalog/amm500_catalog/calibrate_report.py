@@ -7,36 +7,53 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
+from typing import TypedDict
 
 import numpy as np
 import pandas as pd
 
+from amm500_catalog.calibrate import MOMENTUM_S
 from amm500_catalog.calibrate import Measurement
 from amm500_catalog.calibrate import measure_catalog
 from amm500_catalog.calibrate import measure_recording
 from amm500_catalog.calibrate import measure_samples
 from amm500_catalog.calibrate import pooled_trade_ratio
-from amm500_catalog.calibrate import read_recording
+from amm500_catalog.calibrate_samples import half_of
+from amm500_catalog.calibrate_samples import read_recording
 from amm500_catalog.simulator import TOXICITY_TARGETS
 from amm500_catalog.simulator import SimulatorConfig
 from amm500_catalog.simulator import simulate
+from amm500_catalog.spec import DatasetInfo
 from amm500_catalog.spec import MarketSpec
 
 
 RECORDED_COINS = ("BTC", "ETH", "SOL")
 SIZE_COINS = ("ETH", "SOL")
-# the fit uses the first half of the samples, the report the second
+# the fit uses the first half of the samples and of the recorded prints, the report the second
 TEST_HALF = 0.5
 _DEPTH_TOLERANCE = 0.15
 _SIZE_TOLERANCE = 0.20
 _MINUTE_TOLERANCE = 0.10
+_VOLUME_TOLERANCE = 0.10
 _MARKOUT_TOLERANCE = 0.12
+# var(10 s) over twice var(5 s), less one, of km:US500: 10 x 0.17^2 / (2 x 5 x 0.15^2) - 1
+_KM_MOMENTUM = 0.28
+_MOST_MOMENTUM = 0.32
 _TREND = (0.4, 0.7)
 _KM_PRICE = 690.0
 _KM_DEVIATION_BPS = 0.20
 _MINUTE_S = 60
 _START_NS = 1_768_435_200_000_000_000
 _SECOND_NS = 1_000_000_000
+
+
+class Asked(TypedDict):
+    """What was asked of a simulated market, as ``measure_catalog`` takes it."""
+
+    toxicity: str | None
+    bars_deviation: float | None
+    daily_volume: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,9 +102,7 @@ def calibration_report(
     *,
     recordings: str | Path | None = None,
     samples: str | Path | None = None,
-    catalogs: Mapping[str, tuple[str, str]] | None = None,
     simulated: Sequence[Measurement] = (),
-    bars_deviation: float | None = None,
 ) -> CalibrationReport:
     """
     Measure what is given and hold the simulated markets to the recorded ones.
@@ -95,26 +110,52 @@ def calibration_report(
     Parameters
     ----------
     recordings : path, optional
-        Folder of the BTC, ETH and SOL recordings.
+        Folder of the BTC, ETH and SOL recordings. Print sizes are held to the second half of ETH and SOL, as the defaults are
+        fitted to the first.
     samples : path, optional
         The km:US500 samples; the second half is measured, as the defaults are fitted to the first.
-    catalogs : Mapping, optional
-        Simulated data by name: (catalogue, instrument id). A name that is a toxicity level is held to its markouts.
     simulated : sequence of Measurement, optional
-        Simulated markets already measured, named as in ``catalogs``.
-    bars_deviation : float, optional
-        The bars' return deviation per root second in bp, which the simulated 60 s figure is held to.
+        Simulated markets (``measure_dataset``, ``simulate_levels``). One that says what was asked of it (``toxicity``,
+        ``bars_deviation``, ``daily_volume``) is held to that too.
 
     """
     recorded = [measure_recording(recordings, coin) for coin in RECORDED_COINS] if recordings else []
     thin = _second_half(samples) if samples else None
-    made = list(simulated)
-    for name, (catalog, instrument_id) in (catalogs or {}).items():
-        made.append(measure_catalog(catalog, instrument_id, name=name))
-    sizes = pooled_trade_ratio([read_recording(recordings, c) for c in SIZE_COINS]) if recordings else None
-    checks = [c for m in made for c in _checks(m, thin, sizes, bars_deviation)]
-    shown = [*recorded, *([thin] if thin else []), *made]
+    sizes = held_out_sizes(recordings) if recordings else None
+    checks = [c for m in simulated for c in _checks(m, thin, sizes)]
+    shown = [*recorded, *([thin] if thin else []), *simulated]
     return CalibrationReport(tuple(shown), tuple(checks))
+
+
+def held_out_sizes(recordings: str | Path) -> dict[str, float]:
+    """Return quantiles of print size over the best level in the second half of ETH's and SOL's time, which no default is fitted to."""
+    return pooled_trade_ratio([half_of(read_recording(recordings, c), first=False) for c in SIZE_COINS])
+
+
+def measure_dataset(info: DatasetInfo, base: str) -> Measurement:
+    """
+    Measure a simulated dataset, with what was asked of it.
+
+    Parameters
+    ----------
+    info : DatasetInfo
+        The dataset's name, instrument and parameters (``SimulationResult.params``). A parameter that an older dataset lacks is
+        not held to anything.
+    base : str
+        Folder or fsspec URL of its catalogue.
+
+    """
+    return measure_catalog(base, info.instrument_id, name=info.name, **asked(info.params))
+
+
+def asked(params: Mapping[str, Any]) -> Asked:
+    """Return what a simulation's parameters say that its market should show, for ``measure_catalog``."""
+    bars = params.get("bars") or {}
+    return {
+        "toxicity": params.get("toxicity"),
+        "bars_deviation": bars.get("deviation_bps"),
+        "daily_volume": bars.get("notional_per_day"),
+    }
 
 
 def simulate_levels(
@@ -131,8 +172,8 @@ def simulate_levels(
     made = []
     for level in TOXICITY_TARGETS:
         folder = f"{root.rstrip('/')}/{level}"
-        simulate(bars, (), spec, replace(config, toxicity=level), seed, folder)  # type: ignore[arg-type]
-        made.append(measure_catalog(folder, spec.instrument_id, name=level))
+        result = simulate(bars, (), spec, replace(config, toxicity=level), seed, folder)  # type: ignore[arg-type]
+        made.append(measure_catalog(folder, spec.instrument_id, name=level, **asked(result.params)))
     return made
 
 
@@ -164,21 +205,12 @@ def walk_bars(
     )
 
 
-def bars_deviation_bps(bars: pd.DataFrame) -> float:
-    """Return the root mean square of the bars' close over open, per root second, in bp."""
-    seconds = (bars["ts_close_ns"] - bars["ts_open_ns"]).to_numpy(dtype=np.float64) / _SECOND_NS
-    change = np.log(bars["close"].to_numpy(dtype=np.float64) / bars["open"].to_numpy(dtype=np.float64)) * 1e4
-    return float(np.sqrt((change**2).sum() / seconds.sum()))
-
-
 def _second_half(path: str | Path) -> Measurement:
     rows = len(pd.read_csv(path, usecols=["bid"]))
     return measure_samples(path, rows=slice(int(rows * TEST_HALF), None), name="km:US500 (test half)")
 
 
-def _checks(
-    made: Measurement, thin: Measurement | None, sizes: dict[str, float] | None, bars_deviation: float | None
-) -> list[Check]:
+def _checks(made: Measurement, thin: Measurement | None, sizes: dict[str, float] | None) -> list[Check]:
     out = []
 
     def near(name: str, value: float, wanted: float, share: float) -> None:
@@ -193,11 +225,15 @@ def _checks(
             near(f"depth 10 {side} median", made.depth[side], wanted, _DEPTH_TOLERANCE)
     for quantile, wanted in (sizes or {}).items():
         near(f"trade size {quantile} / best level", made.trade_ratio[quantile], wanted, _SIZE_TOLERANCE)
-    if bars_deviation is not None:
-        near("deviation 60 s", made.deviation[60], bars_deviation, _MINUTE_TOLERANCE)
+    if made.daily_volume is not None:
+        near("notional a day", made.notional_per_day, made.daily_volume, _VOLUME_TOLERANCE)
+    if made.bars_deviation is not None:
+        near("deviation 60 s", made.deviation[60], made.bars_deviation, _MINUTE_TOLERANCE)
     out.append(Check(f"{made.name}: trend, 1 s over 30 s", made.trend, 0.5, *_TREND))
-    if made.name in TOXICITY_TARGETS and made.markout:
-        for horizon, wanted in zip((1, 5), TOXICITY_TARGETS[made.name], strict=True):
+    name = f"{made.name}: past {MOMENTUM_S} s and next {MOMENTUM_S} s (correlation)"
+    out.append(Check(name, made.momentum, _KM_MOMENTUM, 0.0, _MOST_MOMENTUM))
+    if made.toxicity is not None and made.markout:
+        for horizon, wanted in zip((1, 5), TOXICITY_TARGETS[made.toxicity], strict=True):
             value = made.scaled_markout(horizon)
             low, high = wanted - _MARKOUT_TOLERANCE, wanted + _MARKOUT_TOLERANCE
             out.append(Check(f"{made.name}: markout {horizon} s / deviation", value, wanted, low, high))

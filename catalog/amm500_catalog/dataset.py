@@ -54,6 +54,7 @@ CHUNK_ROWS: Final[dict[type, int]] = {OrderBookDepth10: 5_000, OrderBookDelta: 2
 DEFAULT_CHUNK_ROWS: Final = 10_000
 # the decoder runs ahead of its reader without a bound, so a session is asked for no more than this of a file
 SESSION_ROWS: Final = 30_000
+DEPTH_SESSION_ROWS: Final = 10_000
 
 RUST_TYPES: Final = {
     OrderBookDepth10: NautilusDataType.OrderBookDepth10,
@@ -88,6 +89,8 @@ class CatalogDataset:
         The simulated dataset; real data when absent.
     classes : tuple of type, optional
         The streams handed out; every one the catalogue has, bars left out, when absent.
+    reference_id : str, optional
+        Another instrument of the dataset whose best bids and offers are handed out too (the liquid twin).
     feed_latency_ns : int, default 0
         Added to every ``ts_init``: how much later than the exchange's time a message arrives.
 
@@ -98,6 +101,7 @@ class CatalogDataset:
     instrument: Instrument
     label: str | None = None
     classes: tuple[type, ...] | None = None
+    reference_id: str | None = None
     feed_latency_ns: int = 0
 
     def __post_init__(self) -> None:
@@ -132,7 +136,11 @@ class CatalogDataset:
                 "an end after the start",
             )
         wanted = self.classes or tuple(cls for cls in STREAM_CLASSES if cls is not Bar)
-        streams = [self._stream(cls, start, end) for cls in STREAM_CLASSES if cls in wanted]
+        own = self.info.instrument_id
+        streams = [self._stream(cls, own, start, end) for cls in STREAM_CLASSES if cls in wanted]
+        if self.reference_id is not None:
+            # first: whoever quotes on the twin's word has it by then
+            streams.insert(0, self._stream(QuoteTick, self.reference_id, start, end))
         return merge_streams(streams)
 
     def bars(self, bar_type: str) -> list[Bar]:
@@ -143,8 +151,25 @@ class CatalogDataset:
                 chunks.extend(chunk)
         return chunks
 
-    def _stream(self, cls: type, start: int, end: int) -> Iterator[list[Any]]:
-        files = self.store.files(cls, self.info.instrument_id, self.label)
+    def reference_instrument(self) -> Instrument:
+        """
+        Return the twin's definition.
+
+        Raises
+        ------
+        InputError
+            If the dataset has no such instrument.
+
+        """
+        found = self.store.catalog(self.label).instruments(instrument_ids=[str(self.reference_id)])
+        if not found:
+            raise InputError(
+                f"the dataset has no quotes of {self.reference_id}", self.info.name, "a dataset simulated with a twin"
+            )
+        return max(found, key=_ts_init)
+
+    def _stream(self, cls: type, instrument_id: str, start: int, end: int) -> Iterator[list[Any]]:
+        files = self.store.files(cls, instrument_id, self.label)
         chosen = [file for file in files if file.start_ns < end and file.end_ns >= start]
         _require_disjoint(chosen)
         chunks = (
@@ -329,7 +354,9 @@ def _decode_rust(path: str, cls: type, start: int, end: int, latency_ns: int) ->
         ) from e
     first, last = _span(metadata)
     low, high = max(start, first), min(end, last + 1)
-    pieces = max(1, -(-metadata.num_rows // SESSION_ROWS))
+    pieces = max(
+        1, -(-metadata.num_rows // (DEPTH_SESSION_ROWS if cls is OrderBookDepth10 else SESSION_ROWS))
+    )
     edges = [low + (high - low) * piece // pieces for piece in range(pieces)] + [high]
     for begin, finish in pairwise(edges):
         if begin < finish:

@@ -88,3 +88,7 @@ class Dataset(Protocol):
     def batches(self, start_ns: int | None = None, end_ns: int | None = None) -> Iterator[list[Any]]:
         """Yield lists of Nautilus data objects, each list ordered by ``ts_init`` and not overlapping the next."""
         ...
+
+    def reference_instrument(self) -> Any:
+        """Return the instrument of the reference market that is handed out beside the own one."""
+        ...

@@ -258,3 +258,19 @@ def test_no_more_than_the_limit_but_for_urgent_changes(
     assert limited == everything[: max(limit, len(limited))]
     keys = [c.key for c in everything if not isinstance(c, Place)]
     assert len(keys) == len(set(keys))
+
+
+def test_no_order_is_sent_to_a_price_that_another_of_ours_holds() -> None:
+    keeper = OrderKeeper(OrderKeepingConfig(), 2)
+    bids = (Level(990, 10), Level(980, 10), Level(970, 10))
+    # level 1's order stands at 975, inside its band (980 - 0.5 x 20); level 2 is planned at 975 now and is missing
+    resting = [
+        RestingOrder("a", 1, 990, 10, 0, level=0),
+        RestingOrder("b", 1, 975, 10, 0, level=1),
+    ]
+    planned = (bids[0], bids[1], Level(975, 10))
+    changes = keeper.changes(
+        10**12, bids=planned, asks=(), fair_ticks=1_000.0, resting=resting, budget=BudgetView()
+    )
+    places = [change for change in changes if isinstance(change, Place)]
+    assert [place.price_ticks for place in places] == [974]

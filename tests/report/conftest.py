@@ -30,7 +30,7 @@ from amm500_catalog import collateral_currency
 from amm500_nautilus.quoting.types import ActionRecord
 from amm500_nautilus.quoting.types import QuoteSample
 from amm500_nautilus.quoting.types import QuoteState
-from amm500_nautilus.report.columns import HORIZONS_S
+from amm500_nautilus.report.columns import MID_COLUMNS
 from amm500_nautilus.report.recorder import RunRecorder
 from amm500_nautilus.report.types import AccountRow
 from amm500_nautilus.report.types import ReportContext
@@ -74,6 +74,9 @@ class FakeCache:
     def orders(self, instrument_id: InstrumentId | None = None) -> "list[FakeOrder]":
         return list(self.by_id.values())
 
+    def orders_open(self, instrument_id: InstrumentId | None = None) -> "list[FakeOrder]":
+        return [order for order in self.by_id.values() if order.status == "ACCEPTED"]
+
     def position(self, position_id: PositionId) -> None:
         return None
 
@@ -91,6 +94,10 @@ class FakeOrder:
     tags: list[str] | None = None
     venue_order_id: str | None = "V"
     ts_init: int = 0
+
+    @property
+    def client_order_id(self) -> ClientOrderId:
+        return ClientOrderId(self.key)
 
     @property
     def is_closed(self) -> bool:
@@ -230,6 +237,7 @@ class MiniRun:
         taker: bool = False,
         unseen: bool = False,
         level: int = 0,
+        crossed: bool = False,
     ) -> "MiniRun":
         self.to(second)
         size, px, cost = Decimal(qty), Decimal(price), Decimal(fee)
@@ -263,14 +271,14 @@ class MiniRun:
                 fee=cost,
                 closed_pnl=closed,
                 maker=not taker,
-                mid=float(self.mid),
+                by_trade=not taker and not crossed,
                 position_lots=int(after * 1000),
                 crossed_zero=after * (after - side * size) < 0,
                 unseen_level=unseen,
                 queue_ahead=1500.0,
             )
         )
-        self._due += [(self.now + h * SECOND, self.booked, h) for h in HORIZONS_S]
+        self._due += [(self.now + h * SECOND, self.booked, h) for h in MID_COLUMNS]
         self.booked += 1
         self.bus.publish(
             "events.order.MM-001", filled_event(trade, self.now, side, size, px, cost, taker=taker)

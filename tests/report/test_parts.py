@@ -40,7 +40,7 @@ def booked(index: int, *, position: int = 1) -> LedgerFill:
         fee=Decimal("0.01"),
         closed_pnl=Decimal(0),
         maker=True,
-        mid=690.0,
+        by_trade=True,
         position_lots=position,
         crossed_zero=False,
         unseen_level=False,
@@ -55,12 +55,12 @@ def join():
 
 
 def marks(join: FillJoin, index: int) -> None:
-    for horizon in (1, 5, 30, 60):
+    for horizon in (0, 1, 5, 30, 60):
         join.on_markout(index, horizon, 690.0 + horizon)
 
 
 @pytest.mark.parametrize("event_first", [True, False], ids=["event first", "ledger first"])
-def test_a_fill_waits_for_its_event_its_booking_and_all_four_mids(join, event_first):
+def test_a_fill_waits_for_its_event_its_booking_and_all_five_mids(join, event_first):
     joined, rows = join
     steps = [lambda: joined.on_event("T0", {"order_type": "LIMIT"}), lambda: joined.on_ledger(booked(0), 3)]
     for step in steps if event_first else steps[::-1]:
@@ -69,7 +69,8 @@ def test_a_fill_waits_for_its_event_its_booking_and_all_four_mids(join, event_fi
     marks(joined, 0)
     assert len(rows) == 1
     row = rows[0]
-    assert (row["mid_1s"], row["mid_60s"], row["session"], row["order_type"]) == (691.0, 750.0, 3, "LIMIT")
+    assert (row["mid_at_fill"], row["mid_1s"], row["mid_60s"]) == (690.0, 691.0, 750.0)
+    assert (row["session"], row["order_type"], row["by_trade"]) == (3, "LIMIT", 1)
     # sizes are lots in the ledger and contracts in the file
     assert (row["position_after"], row["queue_ahead"]) == (Decimal("0.001"), 2.0)
 

@@ -46,7 +46,8 @@ def drive(run, seed: int) -> None:
                 more = {
                     "taker": rng.random() < 0.05,
                     "unseen": rng.random() < 0.2,
-                    "level": int(rng.integers(0, 15)),
+                    "level": int(rng.integers(-1, 15)),
+                    "crossed": rng.random() < 0.6,
                 }
                 run.fill(at + 3 + offset * 0.4, side, str(qty), str(price), str(fee), **more)
                 run.set_mid(at + 5 + offset * 0.4, Decimal(mid + int(rng.integers(-6, 7))) / 200)
@@ -250,7 +251,16 @@ def test_actions_fill_shares_and_volatility(finished, frames):
     assert summary["fills"]["unseen_volume_share"] == pytest.approx(
         fills["last_qty"][unseen].sum() / fills["last_qty"].sum()
     )
+    resting = fills[fills["liquidity_side"] == "MAKER"]
+    crossed = resting["by_trade"] == 0
+    assert summary["fills"]["cross_share"] == pytest.approx(crossed.mean())
+    assert summary["fills"]["cross_volume_share"] == pytest.approx(
+        np.average(crossed, weights=resting["last_qty"])
+    )
+    assert 0.5 < crossed.mean() < 0.7
     counts = fills.groupby("level").size()
+    # orders at the touch that shed inventory are outside the ladder
+    assert counts[-1] > 0
     assert summary["fills"]["by_level"] == {str(int(level)): int(count) for level, count in counts.items()}
     for horizon in ("1s", "10s", "30s", "60s"):
         assert summary["volatility"][horizon] == pytest.approx(equity[f"vol_{horizon}"].mean())

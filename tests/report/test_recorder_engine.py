@@ -126,7 +126,7 @@ class Bookings:
                 fee=event.commission.as_decimal(),
                 closed_pnl=Decimal(0),
                 maker=event.liquidity_side == LiquiditySide.MAKER,
-                mid=690.0,
+                by_trade=True,
                 position_lots=self.position,
                 crossed_zero=False,
                 unseen_level=False,

@@ -5,15 +5,18 @@ from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 
+import pandas as pd
 import pytest
 
 from amm500_catalog.errors import InputError
 from amm500_catalog.errors import SourceUnavailableError
+from amm500_catalog.sources.base import BarFrame
 from amm500_nautilus.runtime.backtest import fee_rates
-from amm500_nautilus.runtime.backtest import trading_days
 from amm500_nautilus.runtime.config import DataSection
 from amm500_nautilus.runtime.config import RunConfig
 from amm500_nautilus.runtime.config import load_config
+from amm500_nautilus.runtime.data import hours_of
+from amm500_nautilus.runtime.data import open_seconds_a_year
 from amm500_nautilus.runtime.data import simulator_config
 from amm500_nautilus.runtime.exits import BAD_CONFIG
 from amm500_nautilus.runtime.exits import INTERRUPTED
@@ -116,16 +119,24 @@ def test_fees_follow_the_market_s_flags(market: dict, maker: str, taker: str) ->
 
 
 @pytest.mark.parametrize(
-    ("hours", "count", "expected"),
+    ("hours", "asked", "expected"),
     [
-        pytest.param(6.5, 20, (23_400.0, 252.0), id="cash sessions"),
-        pytest.param(24 * 30, 1, (86_400.0, 365.0), id="round the clock"),
-        pytest.param(0.5, 1, (86_400.0, 365.0), id="a single short recording"),
+        pytest.param(6.5, "index", "index", id="one cash session is an index's"),
+        pytest.param(6.5, "always", "always", id="a short piece of a market that never closes"),
+        pytest.param(24 * 30, "index", "always", id="no cash session lasts longer than half a day"),
     ],
 )
-def test_the_length_of_a_trading_day(hours: float, count: int, expected: tuple[float, float]) -> None:
-    sessions = tuple((day * DAY, day * DAY + int(hours * 3_600) * NS) for day in range(count))
-    assert trading_days(sessions) == expected
+def test_the_hours_a_market_keeps(hours: float, asked: str, expected: str) -> None:
+    config = RunConfig(name="x", data={"source": "generator", "sessions": asked})
+    bars = pd.DataFrame(columns=["ts_open_ns", "ts_close_ns", "open", "high", "low", "close", "volume"])
+    frame = BarFrame(bars, 60, "file", "x", sessions=((0, int(hours * 3_600) * NS),))
+    assert hours_of(config, frame) == expected
+
+
+def test_a_year_of_cash_sessions_is_5_896_800_seconds_long() -> None:
+    # 252 sessions of 6.5 h
+    assert open_seconds_a_year("index") == 252 * 6.5 * 3_600
+    assert open_seconds_a_year("always") == 365 * 86_400
 
 
 def test_the_market_s_volume_and_funding_go_before_the_simulator_s() -> None:

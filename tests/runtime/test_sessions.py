@@ -31,6 +31,7 @@ def test_a_holiday_has_no_cash_session() -> None:
     # Martin Luther King day
     spans = session_spans(((ns("2026-01-19T00:00"), ns("2026-01-20T00:00")),))
     assert hours(spans, "cash") == 0
+    assert hours(spans, "holiday") == 6.5
 
 
 def test_an_index_session_is_all_cash() -> None:

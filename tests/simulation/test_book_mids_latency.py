@@ -83,9 +83,32 @@ def test_markouts_use_no_quote_later_than_the_horizon() -> None:
     mids.add_fill(0, 0)
     mids.on_touch(SECOND, 110, 112, quote=True)  # at the horizon: counts
     mids.on_touch(SECOND + 1, 120, 122, quote=True)  # later: does not
-    assert got.markouts == [(0, 1, pytest.approx(1.11))]
+    assert got.markouts == [(0, 0, pytest.approx(1.01)), (0, 1, pytest.approx(1.11))]
     mids.finish(60 * SECOND)
-    assert [(h, mid) for _, h, mid in got.markouts[1:]] == [(h, pytest.approx(1.21)) for h in (5, 30, 60)]
+    assert [(h, mid) for _, h, mid in got.markouts[2:]] == [(h, pytest.approx(1.21)) for h in (5, 30, 60)]
+
+
+def test_the_mid_at_a_fill_is_of_the_last_quote_of_its_instant() -> None:
+    got = Recorder()
+    mids = MidTracker(0.01, got)
+    mids.on_touch(0, 100, 102, quote=True)
+    mids.on_touch(SECOND, 104, 106, quote=True)
+    mids.add_fill(0, SECOND)
+    # a second quote of the fill's instant counts, one of a nanosecond later does not
+    mids.on_touch(SECOND, 110, 112, quote=True)
+    assert got.markouts == []
+    mids.on_touch(SECOND + 1, 120, 122, quote=True)
+    assert got.markouts == [(0, 0, pytest.approx(1.11))]
+
+
+def test_a_fill_at_the_end_of_the_data_has_its_mid_and_no_later_one() -> None:
+    got = Recorder()
+    mids = MidTracker(0.01, got)
+    mids.on_touch(0, 100, 102, quote=True)
+    mids.add_fill(0, 5)
+    mids.add_fill(1, 5)
+    mids.finish(5)
+    assert got.markouts == [(0, 0, pytest.approx(1.01)), (1, 0, pytest.approx(1.01))]
 
 
 def test_the_book_gives_the_mid_only_until_quotes_are_seen() -> None:

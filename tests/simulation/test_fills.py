@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from amm500_nautilus.simulation.config import FillConfig
 from amm500_nautilus.simulation.fill import FillEngine
 from amm500_nautilus.simulation.fill import RestingOrder
 from amm500_nautilus.simulation.queue import UnseenLevel
@@ -168,7 +169,7 @@ def test_unseen_levels_follow_their_policy(
 
 
 def test_a_smaller_size_keeps_the_place_and_a_larger_one_does_not() -> None:
-    market = engine()
+    market = FillEngine(make_queue_model("risk_adverse"), reduce_keeps_queue=True)
     order = rest(market, "a", BUY, 1000, 10, displayed=50)
     market.on_trade(1000, 20, SELL)
     assert market.shrink(order, 6)
@@ -176,6 +177,52 @@ def test_a_smaller_size_keeps_the_place_and_a_larger_one_does_not() -> None:
     assert order.queue is not None
     assert order.queue.ahead == 30
     assert not market.shrink(order, 7)
+
+
+def test_a_smaller_size_goes_to_the_back_unless_told_otherwise() -> None:
+    assert not FillConfig().reduce_keeps_queue
+    market = engine()
+    order = rest(market, "a", BUY, 1000, 10, displayed=50)
+    assert not market.shrink(order, 6)
+    assert order.lots == 10
+
+
+def test_what_a_trade_gave_our_first_order_does_not_advance_the_second() -> None:
+    market = engine()
+    rest(market, "a", BUY, 1000, 10, displayed=5)
+    rest(market, "b", BUY, 1000, 10, displayed=50)
+    # 55 traded: 5 of the market, 10 of a, 40 more of the market
+    assert names(market.on_trade(1000, 55, SELL)) == [("a", 10)]
+    # so 50 - 45 = 5 still stand between it and the next trades, which take them first
+    assert names(market.on_trade(1000, 5, SELL)) == []
+    assert names(market.on_trade(1000, 8, SELL)) == [("b", 8)]
+
+
+def test_a_later_order_waits_for_an_earlier_one_that_still_stands() -> None:
+    market = engine()
+    rest(market, "a", BUY, 1000, 10, displayed=50)
+    rest(market, "b", BUY, 1000, 10, displayed=50)
+    market.on_book([1000, 999], [3, 60], *ASKS)
+    # both stand behind 3 at most: 2 of 5 lots reach a
+    assert names(market.on_trade(1000, 5, SELL)) == [("a", 2)]
+    assert names(market.on_trade(1000, 9, SELL)) == [("a", 8), ("b", 1)]
+
+
+def test_a_model_that_puts_our_later_order_ahead_does_not_let_it_fill_first() -> None:
+    market = engine("power_prob_queue_model")
+    first = rest(market, "first", BUY, 1000, 10, displayed=80)
+    second = rest(market, "second", BUY, 1000, 10, displayed=100)
+    assert market.on_trade(1000, 40, SELL) == []
+    market.on_book([1000, 999], [100, 60], *ASKS)
+    # 50 of 100 leave. Behind 40 and before 60: 60^3 / (60^3 + 40^3) = 0.77 of them stood behind, 40 - 0.23 x 50 = 28.6;
+    # behind 60 and before 40 it is 0.23, 60 - 0.77 x 50 = 21.4
+    market.on_book([1000, 999], [50, 60], *ASKS)
+    assert first.queue is not None
+    assert second.queue is not None
+    assert (first.queue.ahead, second.queue.ahead) == pytest.approx((28.57, 21.43), abs=0.01)
+    assert market.on_trade(1000, 25, SELL) == []
+    # 28.6 - 25 - 10 = -6.4
+    assert names(market.on_trade(1000, 10, SELL)) == [("first", 6)]
 
 
 def test_a_canceled_order_is_not_filled() -> None:
@@ -244,3 +291,59 @@ def test_no_sequence_of_events_overfills_an_order_or_the_market(
             left[order.key] -= filled
             assert left[order.key] >= 0
     assert {key: order.lots for key, order in market.orders.items()} == {k: v for k, v in left.items() if v}
+
+
+QUEUE_MODELS = (
+    "risk_adverse",
+    "power_prob_queue_model",
+    "power_prob_queue_model2",
+    "power_prob_queue_model3",
+)
+own_level_events = st.lists(
+    st.one_of(
+        st.tuples(st.just("place"), st.integers(1, 30)),
+        st.tuples(st.just("cancel"), st.integers(0, 5)),
+        st.tuples(st.just("trade"), st.integers(1, 90)),
+        st.tuples(st.just("through"), st.integers(1, 20)),
+        st.tuples(st.just("cross"), st.integers(1, 20)),
+        st.tuples(st.just("shown"), st.integers(0, 90)),
+    ),
+    max_size=40,
+)
+
+
+@given(
+    events=own_level_events,
+    model=st.sampled_from(QUEUE_MODELS),
+    unseen=st.sampled_from(list(UnseenLevel)),
+    in_view=st.booleans(),
+)
+def test_no_own_order_fills_before_an_earlier_one_of_its_price_is_gone(
+    events: list[tuple[str, int]], model: str, unseen: UnseenLevel, *, in_view: bool
+) -> None:
+    market = FillEngine(make_queue_model(model), unseen)
+    standing: dict[str, int] = {}
+    shown: int | None = 20 if in_view else None
+    for number, (kind, value) in enumerate(events):
+        fills: list[tuple[RestingOrder, int]] = []
+        if kind == "place":
+            rest(market, str(number), BUY, 1000, value, displayed=shown, profile=25.0)
+            standing[str(number)] = value
+        elif kind == "cancel" and standing:
+            key = list(standing)[value % len(standing)]
+            del standing[key]
+            market.cancel(key)
+        elif kind == "trade":
+            fills = market.on_trade(1000, value, SELL)
+        elif kind == "through":
+            fills = market.on_trade(999, value, SELL)
+        elif kind == "cross":
+            fills = market.on_touch(998, 10, 1000, value)
+        elif kind == "shown":
+            shown = value
+            fills = market.on_level(BUY, 1000, value)
+        for order, lots in fills:
+            assert order.key == next(iter(standing))
+            standing[order.key] -= lots
+            if not standing[order.key]:
+                del standing[order.key]

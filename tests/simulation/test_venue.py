@@ -161,6 +161,46 @@ def test_commands_of_one_instant_and_class_travel_as_one_action() -> None:
     assert venue.client.actions == 2
 
 
+def test_commands_of_one_instant_and_class_share_a_draw_in_whatever_order_they_are_given() -> None:
+    def mixed(script: Script) -> None:
+        script.send("new", 1, 68_990, 100)
+        script.cancel_order(script.orders["a"])
+        script.send("newer", 1, 68_989, 100)
+        script.cancel_order(script.orders["b"])
+
+    def rest(script: Script) -> None:
+        script.send("a", 1, 69_000, 100)
+        script.send("b", 1, 68_999, 100)
+
+    script, venue = run([rest, mixed], still(6), latency=LatencyConfig())
+    placed = [event.ts_event for event in script.of("OrderAccepted")]
+    assert len(set(placed[:2])) == len(set(placed[2:])) == 1
+    assert len({event.ts_event for event in script.of("OrderCanceled")}) == 1
+    assert venue.client.actions == 3
+
+
+@pytest.mark.parametrize("quote_first", [False, True], ids=["a trade", "a quote that crosses"])
+def test_a_fill_says_whether_a_trade_caused_it(*, quote_first: bool) -> None:
+    # at 3 s either 100 are sold at our price, or the offers come down to it
+    cause = (
+        quote(IID, T0 + 3 * SECOND, 68_998, 500, 69_001, 500)
+        if quote_first
+        else trade(IID, T0 + 3 * SECOND, 69_001, 100, -1)
+    )
+    recorder = Recorder()
+    run([lambda s: s.send("a", 1, 69_001, 100)], [*still(3), cause], recorder)
+    assert [(fill.lots, fill.by_trade) for fill in recorder.fills] == [(100, not quote_first)]
+
+
+def test_a_question_about_an_order_on_its_way_is_no_error_and_its_answer_comes() -> None:
+    script, _ = run(
+        [lambda s: s.send("a", 1, 69_000, 100), lambda s: s.query_order(s.orders["a"])],
+        still(4),
+        latency=LatencyConfig(kind="constant", p50_ms=1_500.0),
+    )
+    assert [event.ts_event for event in script.of("OrderAccepted")] == [T0 + 2_500 * MS]
+
+
 def test_a_refused_modify_leaves_the_order_where_it_was() -> None:
     def move(script: Script) -> None:
         order = script.orders["a"]
@@ -242,6 +282,49 @@ def test_nothing_is_left_resting_when_the_strategy_stops() -> None:
     engine.dispose()
 
 
+def test_what_is_on_its_way_when_the_data_ends_does_not_trade_but_cancels_take_effect() -> None:
+    class Stopping(Script):
+        def on_stop(self) -> None:
+            # the data ends at 2.0 s, actions sent at 1.9 s would arrive at 2.3 s
+            assert self.clock.timestamp_ns() == T0 + 2 * SECOND
+            self.cancel_order(self.orders["rests"])
+            self.cancel_order(self.orders["late"])
+
+    def late(script: Script) -> None:
+        order = script.orders["moves"]
+        script.modify_order(order, order.quantity, price(69_003))
+        script.send("taker", 1, 69_005, 100, time_in_force=TimeInForce.IOC)
+        script.send("late", 1, 69_001, 100)
+
+    engine = make_engine()
+    recorder = Recorder()
+    config = VenueConfig(latency=LatencyConfig(kind="constant", p50_ms=400.0))
+    venue = add_simulated_venue(engine, instrument=INSTRUMENT, config=config, seed=1, listener=recorder)
+    load(engine, [depth(IID, T0 + i * SECOND // 2, BIDS, ASKS) for i in range(5)])
+    script = Stopping([])
+    start = script.on_start
+
+    def on_start() -> None:
+        start()
+        script.send("rests", 1, 69_000, 100)
+        script.send("moves", 1, 68_999, 100, post_only=False)
+        script.clock.set_time_alert_ns("late", T0 + 1_900 * MS, lambda _event: late(script))
+
+    script.on_start = on_start
+    engine.add_strategy(script)
+    engine.run()
+    venue.finish()
+    assert recorder.fills == []
+    status = {name: order.status for name, order in script.orders.items()}
+    assert status["rests"] == status["late"] == status["taker"] == OrderStatus.CANCELED
+    # neither was ever at the venue, which refused nothing
+    assert script.orders["taker"].venue_order_id is None
+    assert script.of("OrderRejected") == script.of("OrderCancelRejected") == []
+    # its new terms were dropped, and nobody canceled it
+    assert venue.ledger.resting_tick_lots == (68_999 * 100, 0)
+    engine.dispose()
+
+
 def test_funding_is_paid_at_the_hour_on_the_oracle_and_the_rate_that_the_data_brings() -> None:
     start = T0 + 3598 * SECOND
     hour = T0 + 3600 * SECOND
@@ -289,7 +372,16 @@ def test_hours_without_a_rate_are_paid_at_the_named_default_over_a_gap_too() -> 
     )
     # no oracle either: the mid 690.01 stands in. 0.1 x 690.01 x 0.0001 = 0.0069001, cut to 0.006900, three times
     assert [amount for _, amount, _, _ in recorder.funding] == [Decimal("-0.0069")] * 3
-    assert venue.clockwork.oracle_fallbacks >= 3
+    # the first hour's payment, and the two hours of the gap
+    assert venue.assumptions() == (
+        "funding rate of 3 hours: default 0.0001 (the data has none)",
+        "oracle: book mid stood in at 3 payments",
+    )
+
+
+def test_a_venue_that_found_all_it_needed_assumes_nothing() -> None:
+    _, venue = run([lambda s: s.send("a", 1, 69_000, 100)], still(4))
+    assert venue.assumptions() == ()
 
 
 def test_markouts_are_the_last_quote_at_or_before_the_horizon() -> None:
@@ -301,9 +393,12 @@ def test_markouts_are_the_last_quote_at_or_before_the_horizon() -> None:
     data += [quote(IID, fill + 5 * SECOND + 1, 69_030, 500, 69_032, 500)]
     recorder = Recorder()
     run([lambda s: s.send("a", 1, 69_001, 100)], data, recorder)
-    assert recorder.fills[0].mid == pytest.approx(690.01)
     # 30 s and 60 s lie beyond the data
-    assert recorder.markouts == [(0, 1, pytest.approx(690.11)), (0, 5, pytest.approx(690.21))]
+    assert recorder.markouts == [
+        (0, 0, pytest.approx(690.01)),
+        (0, 1, pytest.approx(690.11)),
+        (0, 5, pytest.approx(690.21)),
+    ]
 
 
 def test_an_hour_of_quoting_agrees_with_nautilus_own_margin_account() -> None:

@@ -1,15 +1,18 @@
 """The simulator against the recordings, by the ruler."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from amm500_catalog.calibrate import measure_catalog
 from amm500_catalog.calibrate import measure_recording
-from amm500_catalog.calibrate import read_recording
-from amm500_catalog.calibrate import read_samples
-from amm500_catalog.calibrate_report import bars_deviation_bps
 from amm500_catalog.calibrate_report import calibration_report
+from amm500_catalog.calibrate_report import measure_dataset
 from amm500_catalog.calibrate_report import walk_bars
+from amm500_catalog.calibrate_samples import half_of
+from amm500_catalog.calibrate_samples import read_recording
+from amm500_catalog.calibrate_samples import read_samples
 from amm500_catalog.simulator import TOXICITY_TARGETS
 from amm500_catalog.simulator import SimulatorConfig
 from amm500_catalog.simulator import simulate
@@ -17,6 +20,7 @@ from amm500_catalog.simulator.fit import fit_depth
 from amm500_catalog.simulator.fit import fit_level_weights
 from amm500_catalog.simulator.fit import fit_spread_shares
 from amm500_catalog.simulator.fit import fit_trade_sizes
+from amm500_catalog.spec import DatasetInfo
 from amm500_catalog.spec import MarketSpec
 
 
@@ -26,14 +30,13 @@ FIRST_HALF = slice(0, 1319)
 
 
 @pytest.mark.real_data
-def test_every_bar_holds_on_the_half_that_was_not_fitted(shared_dir, levels, level_bars):
+def test_every_bar_holds_on_the_half_that_was_not_fitted(shared_dir, levels):
     report = calibration_report(
         recordings=shared_dir / RECORDING,
         samples=shared_dir / SAMPLES,
         simulated=list(levels.values()),
-        bars_deviation=bars_deviation_bps(level_bars),
     )
-    assert len(report.checks) == 3 * 11
+    assert len(report.checks) == 3 * 13
     assert [c.name for c in report.checks if not c.holds] == []
 
 
@@ -46,7 +49,7 @@ def test_the_defaults_are_the_fit_to_the_first_half_and_the_recordings(shared_di
     folder = shared_dir / RECORDING
     weights = fit_level_weights(folder, ("BTC", "ETH", "SOL"), config.level_deviations)
     assert np.array(config.level_weights) / sum(config.level_weights) == pytest.approx(weights, abs=0.002)
-    sizes = fit_trade_sizes([read_recording(folder, coin) for coin in ("ETH", "SOL")])
+    sizes = fit_trade_sizes([half_of(read_recording(folder, c), first=True) for c in ("ETH", "SOL")])
     assert [q for q, _ in config.trade_size_quantiles] == [q for q, _ in sizes]
     assert [v for _, v in config.trade_size_quantiles] == pytest.approx([v for _, v in sizes], rel=0.02)
 
@@ -58,6 +61,48 @@ def test_the_report_prints_the_recorded_and_the_simulated_markets_side_by_side(s
     assert header.split() == ["figure", "BTC", "ETH", "SOL", "middle"]
     markout = next(r for r in rows if r.startswith("maker markout 1 s (bp)"))
     assert markout.split()[5:8] == ["-0.1537", "-0.4463", "-0.0650"]
+
+
+@pytest.mark.parametrize(
+    ("wrong", "bar"),
+    [
+        ({"momentum": 0.33}, "past 5 s and next 5 s (correlation)"),
+        ({"notional_per_day": 3.0e6}, "notional a day"),
+        ({"bars_deviation": 0.25}, "deviation 60 s"),
+        ({"toxicity": "low"}, "markout 5 s / deviation"),
+        ({"trade_ratio": {"p50": 0.0028, "p90": 0.05, "p99": 0.65}}, "trade size p90 / best level"),
+    ],
+)
+@pytest.mark.real_data
+def test_each_bar_can_be_missed(shared_dir, levels, wrong, bar):
+    made = replace(levels["middle"], **wrong)
+    report = calibration_report(recordings=shared_dir / RECORDING, simulated=[made])
+    assert f"middle: {bar}" in [c.name for c in report.checks if not c.holds]
+    assert "MISSED" in report.text()
+
+
+def test_a_dataset_is_held_to_what_was_asked_of_it_whatever_its_name(tmp_path):
+    bars = walk_bars(hours=2, seed=3)
+    result = simulate(bars, (), MarketSpec(), SimulatorConfig(toxicity="high"), 2, str(tmp_path))
+    info = DatasetInfo(
+        name="km.US500-file-abc",
+        catalog=str(tmp_path),
+        instrument_id=MarketSpec().instrument_id,
+        source="file",
+        simulated=True,
+        start_ns=result.ranges[0][0],
+        end_ns=result.ranges[-1][1],
+        sessions=result.ranges,
+        streams=tuple(result.rows),
+        params=result.params,
+    )
+    checks = {c.name: c for c in calibration_report(simulated=[measure_dataset(info, str(tmp_path))]).checks}
+    assert checks["km.US500-file-abc: markout 1 s / deviation"].wanted == TOXICITY_TARGETS["high"][0]
+    assert checks["km.US500-file-abc: notional a day"].wanted == pytest.approx(3.4e6)
+    assert checks["km.US500-file-abc: deviation 60 s"].wanted == result.params["bars"]["deviation_bps"]
+    # a dataset of another making says nothing of what was asked
+    silent = measure_dataset(replace(info, params={}), str(tmp_path))
+    assert (silent.toxicity, silent.bars_deviation, silent.daily_volume) == (None, None, None)
 
 
 @pytest.mark.parametrize("level", ["low", "middle", "high"])
@@ -85,6 +130,7 @@ def test_prices_trend_over_seconds_and_not_over_minutes(levels):
     deviation = levels["middle"].deviation
     assert deviation[1] < deviation[5] < deviation[10] < deviation[30]
     assert 0.4 < levels["middle"].trend < 0.7
+    assert levels["middle"].momentum <= 0.32
     assert deviation[60] == pytest.approx(deviation[30], rel=0.1)
 
 
@@ -97,6 +143,7 @@ def test_a_minute_s_change_is_consistent_with_bars_of_any_length(tmp_path, inter
     # the walk that made the bars is known, so the figure is held to it rather than to a day's few closes
     assert found.deviation[60] == pytest.approx(deviation_bps, rel=0.10)
     assert 0.4 < found.trend < 0.7
+    assert 0.0 <= found.momentum <= 0.32
 
 
 @pytest.mark.parametrize("deviation_bps", [0.05, 0.1, 1.0])

@@ -235,13 +235,24 @@ def test_gaps_hold_no_market_data_and_funding_runs_through_them(made):
     assert {h.rate for h in hours} == {Decimal("0.000005708")}
 
 
-def test_each_day_s_volume_is_matched(made):
-    root, _ = made
+def test_each_day_trades_its_open_hours_share_of_a_whole_day_s_volume(made):
+    root, result = made
     columns = read_columns(str(root), TradeTick, SPEC.instrument_id, ["ts_init", "price", "size"])
     day = columns["ts_init"].astype(np.int64) // DAY
-    for one in np.unique(day):
+    # 110 and 120 open minutes of the 1,440 of a day
+    for one, minutes in zip(np.unique(day), (110, 120), strict=True):
         traded = float((columns["price"] * columns["size"])[day == one].sum())
-        assert traded == pytest.approx(3.4e6, rel=0.02)
+        assert traded == pytest.approx(3.4e6 * minutes / 1440, rel=0.02)
+    assert result.params["bars"]["notional_per_day"] == pytest.approx(3.4e6)
+
+
+@pytest.mark.parametrize("hours", [1, 3])
+def test_an_hour_of_bars_trades_a_twenty_fourth_of_the_daily_volume(tmp_path, hours):
+    config = SimulatorConfig(daily_volume=2.4e6)
+    result = simulate(walk_bars(hours=hours, seed=1), (), SPEC, config, 1, str(tmp_path))
+    columns = read_columns(str(tmp_path), TradeTick, SPEC.instrument_id, ["price", "size"])
+    assert float((columns["price"] * columns["size"]).sum()) == pytest.approx(hours * 1e5, rel=0.02)
+    assert any("as the pace of 24 hours: an open hour trades 1/24 of it" in d for d in result.defaults)
 
 
 def test_every_default_is_named(made):
@@ -302,6 +313,8 @@ def test_the_bars_volume_and_the_funding_history_count_where_they_are_given(tmp_
     assert rates == [Decimal("-0.00002"), Decimal("0.000005708")]
     assert any("for 1 of 2 hours" in d for d in result.defaults)
     assert not any("daily volume" in d for d in result.defaults)
+    # two hours of them are 1/12 of a day
+    assert result.params["bars"]["notional_per_day"] == pytest.approx(12 * 120 * 10 * 690, rel=0.02)
 
 
 def test_depth_follows_the_bars_volume_unless_it_is_configured(tmp_path):

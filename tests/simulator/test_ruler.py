@@ -1,14 +1,17 @@
 """The ruler: what it reads off the recordings, and off hand-made markets whose figures are known."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from amm500_catalog.calibrate import Sample
 from amm500_catalog.calibrate import compare
 from amm500_catalog.calibrate import measure
 from amm500_catalog.calibrate import measure_recording
 from amm500_catalog.calibrate import measure_samples
-from amm500_catalog.calibrate import read_recording
+from amm500_catalog.calibrate_samples import Sample
+from amm500_catalog.calibrate_samples import half_of
+from amm500_catalog.calibrate_samples import read_recording
 from amm500_catalog.errors import InputError
 
 
@@ -114,6 +117,55 @@ def test_nothing_is_measured_across_a_gap():
     assert found.deviation[1] == 0.0
     assert found.deviation[60] == 0.0
     assert found.markout_fills == 0
+    assert np.isnan(found.momentum)
+    assert found.foreknown is None
+
+
+def test_a_price_that_turns_every_five_seconds_has_a_past_that_tells_the_opposite_of_the_next():
+    # up 0.01 a second for 5 s, then down: the move of any 5 s is undone by the next 5 s
+    found = measure(_market([(t / 10, 100.0 + abs(t % 100 - 50) / 1000) for t in range(3000)], []))
+    assert found.momentum == pytest.approx(-1.0, abs=0.001)
+    assert found.foreknown == pytest.approx(1.0, abs=0.001)
+
+
+def test_a_price_that_turns_every_twenty_seconds_trends_over_five():
+    # the same wave four times as slow: an eighth of a period apart, the moves mostly agree
+    found = measure(_market([(t / 10, 100.0 + abs(t % 400 - 200) / 1000) for t in range(8000)], []))
+    assert 0.4 < found.momentum < 0.9
+
+
+def test_a_walk_without_memory_is_foreknown_only_by_an_imbalance_that_knows():
+    walk = 100.0 + 0.001 * np.cumsum(np.random.default_rng(1).standard_normal(6000))
+    blind = _market([(float(t), m) for t, m in enumerate(walk)], [])
+    found = measure(blind)
+    assert found.momentum == pytest.approx(0.0, abs=0.06)
+    assert found.foreknown == pytest.approx(0.0, abs=0.01)
+    # (bid - ask) / (bid + ask) = 50 x the next 5 s' move, where the sizes add up to 20
+    later = np.append(walk[5:] - walk[:-5], np.zeros(5))
+    lean = 10.0 * np.clip(50.0 * later, -0.99, 0.99)
+    knowing = replace(blind, top_sizes=np.concatenate([10.0 + lean, 10.0 - lean]))
+    assert measure(knowing).foreknown == pytest.approx(1.0, abs=0.001)
+
+
+@pytest.mark.real_data
+@pytest.mark.parametrize(
+    ("coin", "momentum", "foreknown"), [("BTC", 0.17, 0.139), ("ETH", 0.016, 0.109), ("SOL", 0.13, 0.094)]
+)
+def test_the_recorded_past_five_seconds_tell_little_of_the_next_five(shared_dir, coin, momentum, foreknown):
+    found = measure_recording(shared_dir / RECORDING, coin)
+    assert found.momentum == pytest.approx(momentum, abs=0.01)
+    assert found.foreknown == pytest.approx(foreknown, abs=0.005)
+
+
+def test_two_halves_of_a_recording_share_nothing_and_leave_nothing_out():
+    whole = _market(
+        _beat(100.0, 80), [(5.0, 100.01, 1.0, 1.0), (40.0, 100.01, 2.0, 1.0), (79.0, 99.99, 3.0, -1.0)]
+    )
+    first, second = half_of(whole, first=True), half_of(whole, first=False)
+    # the middle of 0 to 79 s is 39.5 s
+    assert (first.size.tolist(), second.size.tolist()) == ([1.0], [2.0, 3.0])
+    assert [s // SECOND for s in (first.ts[-1], second.ts[0])] == [39, 40]
+    assert len(first.top_sizes) + len(second.top_sizes) == len(whole.top_sizes)
 
 
 def test_a_straight_trend_has_a_deviation_that_grows_with_the_root_of_the_horizon():

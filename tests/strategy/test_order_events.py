@@ -269,11 +269,6 @@ def test_models_and_budget_survive_a_restart() -> None:
     assert fresh.maker.at_start["engine"] != second.maker.at_start["engine"]
 
 
-@pytest.mark.xfail(
-    raises=NotImplementedError,
-    strict=True,
-    reason="the simulated venue's client does not yet answer a question about an order",
-)
 def test_the_simulated_venue_takes_a_question_about_an_order() -> None:
     def ask(maker: Probe) -> None:
         super(Probe, maker).query_order(best_bid(maker))

@@ -72,7 +72,8 @@ class SimulatorConfig:
     depth_interval_s : float
         Seconds between books; a divisor of 1 s.
     daily_volume : float
-        Notional traded on a day, in collateral units, where the bars carry no volume.
+        The pace of trading where the bars carry no volume: notional in a whole day of 24 hours, in collateral units. An open
+        hour trades 1/24 of it.
     use_bar_volume : bool
         Whether the bars' volume (in contracts) sets a day's volume where it is positive.
     funding_rate_hourly : float
@@ -98,7 +99,8 @@ class SimulatorConfig:
     size_hold_s : float
         Mean time between changes of a level's size.
     trade_size_quantiles : tuple of (float, float)
-        (probability, size over the median size of the best level); log-linear between.
+        (probability, size over the median size of the best level), log-linear between; fitted to the first half of the ETH and
+        SOL recordings.
     prints_per_taker : float
         Mean prints of one taker order.
     oracle_interval_s : float
@@ -120,7 +122,7 @@ class SimulatorConfig:
     daily_volume: float = 3.4e6
     use_bar_volume: bool = True
     funding_rate_hourly: float = 0.000005708
-    trend_s: float = 5.0
+    trend_s: float = 2.0
     trend_share: float = 0.9
     roughness: float = 1.0
     touch_slack_ticks: float = 0.75
@@ -132,8 +134,8 @@ class SimulatorConfig:
     level_deviations: tuple[float, ...] = (1.6, 1.6, 1.5, 1.3, 1.1, 0.9, 0.8, 0.7, 0.65, 0.6)
     size_hold_s: float = 6.0
     trade_size_quantiles: tuple[tuple[float, float], ...] = (
-        (0.0, 0.00001), (0.05, 0.000054), (0.10, 0.000083), (0.25, 0.000365), (0.5, 0.00277),
-        (0.75, 0.0253), (0.9, 0.0981), (0.95, 0.174), (0.99, 0.746), (0.999, 2.39), (1.0, 4.24),
+        (0.0, 0.00001), (0.05, 0.0000537), (0.10, 0.00011), (0.25, 0.000459), (0.5, 0.00273),
+        (0.75, 0.0268), (0.9, 0.0838), (0.95, 0.1814), (0.99, 0.585), (0.999, 1.75), (1.0, 3.41),
     )  # fmt: skip
     prints_per_taker: float = 2.3
     oracle_interval_s: float = 3.0

@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pyarrow.parquet as pq
 
 from amm500_catalog.arrow import DEPTH_LEVELS
-from amm500_catalog.calibrate import Sample
+from amm500_catalog.calibrate_samples import Sample
 
 
 Floats = npt.NDArray[np.float64]
@@ -58,7 +58,11 @@ def fit_level_weights(
 
 
 def fit_trade_sizes(samples: list[Sample]) -> tuple[tuple[float, float], ...]:
-    """Return (chance, size over the market's median best level) of the prints of all samples together."""
+    """
+    Return (chance, size over the market's median best level) of the prints of all samples together.
+
+    The defaults are fitted to the first half of each recording (``half_of``), so that the second half can test them.
+    """
     ratios: Floats = np.concatenate(
         [s.size[s.trade_ts >= s.ts[0]] / float(np.median(s.top_sizes)) for s in samples]
     )

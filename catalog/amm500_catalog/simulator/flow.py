@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -321,6 +322,27 @@ def within_display(book: Book, prints: Prints) -> Prints:
     kept = lots > 0
     columns = (prints.step, prints.offset_ms, prints.side, prints.ticks, lots, prints.order)
     return Prints(*(c[kept] for c in columns))
+
+
+def settle(book: Book, draft: Prints, *, fewest: int) -> Prints:
+    """
+    Take a draft's prints out of the book, in place, and return them cut to what is left to take.
+
+    What an order finds taken by another is shared out over the prints that are alone in their step and side, as far as the
+    display goes, so that the volume is kept.
+    """
+    take_out(book, draft, fewest=fewest)
+    kept = within_display(book, draft)
+    missing = int(draft.lots.sum()) - int(kept.lots.sum())
+    _, where, count = np.unique(kept.step * 2 + (kept.side > 0), return_inverse=True, return_counts=True)
+    alone = count[where] == 1
+    free = int(kept.lots[alone].sum())
+    if not missing or not free:
+        return kept
+    extra = np.where(alone, np.rint(kept.lots * (missing / free)), 0).astype(np.int64)
+    grown = within_display(book, replace(kept, lots=kept.lots + extra))
+    take_out(book, replace(grown, lots=grown.lots - kept.lots), fewest=fewest)
+    return within_display(book, grown)
 
 
 def _forward(mid: Floats, steps: int) -> Floats:

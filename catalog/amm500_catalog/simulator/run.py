@@ -26,10 +26,10 @@ from amm500_catalog.simulator.flow import draw_prints
 from amm500_catalog.simulator.flow import forward_moves
 from amm500_catalog.simulator.flow import lean_best_levels
 from amm500_catalog.simulator.flow import realized_markouts
+from amm500_catalog.simulator.flow import settle
 from amm500_catalog.simulator.flow import solve_mix
-from amm500_catalog.simulator.flow import take_out
 from amm500_catalog.simulator.flow import taker_weights
-from amm500_catalog.simulator.flow import within_display
+from amm500_catalog.simulator.path import LatentPath
 from amm500_catalog.simulator.path import RunBars
 from amm500_catalog.simulator.path import latent_path
 from amm500_catalog.simulator.streams import Quotes
@@ -123,13 +123,8 @@ def simulate_run(
         trend_share=config.trend_share,
         roughness=config.roughness,
     )
-    spread = spread_path(config, path.activity, spread_rng, step_s=step_s)
-    bid = touch_path(path.ticks, spread, slack_ticks=config.touch_slack_ticks)
     lot_notional = market.tick_lot * float(np.mean(path.ticks))
-    liquidity = config.liquidity or 1.0
-    book = build_book(
-        config, bid, spread, size_rng, step_s=step_s, lot_notional=lot_notional, liquidity=liquidity
-    )
+    book = _quote(path, (spread_rng, size_rng), config=config, lot_notional=lot_notional)
     prints, mix = _trade(
         book,
         path.activity,
@@ -151,6 +146,29 @@ def simulate_run(
     twin = None if config.twin is None else _twin(config, config.twin, ts, path.ticks, market, twin_rng)
     quotes = make_quotes(ts, book, prints)
     return Run(ts, path.ticks, book, prints, quotes, at, oracle, mark, premium, mix, twin)
+
+
+def _quote(
+    path: LatentPath,
+    rngs: tuple[np.random.Generator, np.random.Generator],
+    *,
+    config: SimulatorConfig,
+    lot_notional: float,
+) -> Book:
+    """Return the book around the efficient price, before anybody trades."""
+    spread_rng, size_rng = rngs
+    step_s = config.depth_interval_s
+    spread = spread_path(config, path.activity, spread_rng, step_s=step_s)
+    bid = touch_path(path.ticks, spread, slack_ticks=config.touch_slack_ticks)
+    return build_book(
+        config,
+        bid,
+        spread,
+        size_rng,
+        step_s=step_s,
+        lot_notional=lot_notional,
+        liquidity=config.liquidity or 1.0,
+    )
 
 
 def _trade(
@@ -193,8 +211,7 @@ def _trade(
         if np.abs(miss).max() < nearest:
             nearest, mix, draft = float(np.abs(miss).max()), tried, trial
         aim += 0.7 * miss
-    take_out(book, draft, fewest=fewest)
-    return within_display(book, draft), mix
+    return settle(book, draft, fewest=fewest), mix
 
 
 def _twin(

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Mapping
 from dataclasses import dataclass
+from dataclasses import field
 from dataclasses import replace
 from decimal import Decimal
 from typing import Any
@@ -79,7 +80,9 @@ class SimulationResult:
     rows : dict
         Rows written by stream; the twin's under ``twin.<stream>``.
     params : dict
-        Every parameter, the seed, and the mean share of each kind of taker (``takers``).
+        Every parameter, the seed, the mean share of each kind of taker (``takers``), and under ``bars`` what the market should
+        show: the bars' deviation in bp per root second (``deviation_bps``) and the notional of 24 open hours
+        (``notional_per_day``).
     defaults : tuple of str
         Each assumption that stands in for something the source lacks, in words.
 
@@ -146,55 +149,95 @@ def simulate(
         If the bars are empty, out of order, overlap, or hold impossible prices.
 
     """
+    job = _job(bars, sessions, spec, config)
+    writer = CatalogWriter(out_root, storage_options)
+    rows, tally = _write_days(writer, job, seed, progress)
+    hours = funding_hours(job.ranges[0][0], job.ranges[-1][1])
+    rows["FundingRateUpdate"], missing = _write_funding(writer, job.precision, job.config, hours, funding)
+    params = job.config.params() | {"seed": seed, "takers": tally.taker_shares, "bars": job.bars}
+    defaults = _defaults(job.config, tally, missing=missing, hours=len(hours))
+    return SimulationResult(job.ranges, rows, params, defaults)
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """What is to be simulated: the market, its settled parameters, the runs and volumes of each day, and what the bars say."""
+
+    precision: Precision
+    market: Market
+    config: SimulatorConfig
+    ranges: tuple[tuple[int, int], ...]
+    by_day: dict[int, list[tuple[int, pd.DataFrame]]]
+    volumes: dict[int, tuple[list[float], bool]]
+    bars: dict[str, float]
+
+
+@dataclass(slots=True)
+class _Tally:
+    """Counts of the days written: days, those without volume in the source, and each taker's share times grid steps."""
+
+    days: int = 0
+    no_volume: int = 0
+    takers: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def taker_shares(self) -> dict[str, float]:
+        """The mean share of each kind of taker."""
+        steps = sum(self.takers.values())
+        return {kind: round(total / steps, 4) for kind, total in self.takers.items()}
+
+
+def bars_deviation_bps(bars: pd.DataFrame) -> float:
+    """Return the root mean square of the bars' close over open, per root second, in bp."""
+    seconds = (bars["ts_close_ns"] - bars["ts_open_ns"]).to_numpy(dtype=np.float64) / SECOND_NS
+    change = np.log(bars["close"].to_numpy(dtype=np.float64) / bars["open"].to_numpy(dtype=np.float64)) * 1e4
+    return float(np.sqrt((change**2).sum() / seconds.sum()))
+
+
+def _job(
+    bars: pd.DataFrame, sessions: tuple[tuple[int, int], ...], spec: MarketSpec, config: SimulatorConfig
+) -> _Job:
     kept = _checked(bars, sessions, config)
     decimals = price_decimals(config, spec, float(kept["close"].median()))
-    precision = Precision(spec.instrument_id, decimals, spec.sz_decimals)
-    market = Market(tick=10.0**-decimals, lot=10.0**-spec.sz_decimals)
-    writer = CatalogWriter(out_root, storage_options)
     runs = _runs(kept, sessions)
     days = sorted({start // DAY_NS for start, _ in runs})
     by_day = {day: [(start, part) for start, part in runs if start // DAY_NS == day] for day in days}
-    config = _with_liquidity(config, list(by_day.values()))
+    volumes = {day: _day_volume(config, parts) for day, parts in by_day.items()}
     ranges = tuple((start, int(part["ts_close_ns"].iloc[-1])) for start, part in runs)
-    rows = dict.fromkeys(STREAMS, 0)
-    takers, no_volume = _write_days(writer, precision, market, config, seed, by_day, rows, progress)
-    hours = funding_hours(ranges[0][0], ranges[-1][1])
-    rows["FundingRateUpdate"], missing = _write_funding(writer, precision, config, hours, funding)
-    steps = sum(takers.values())
-    params = config.params() | {
-        "seed": seed,
-        "takers": {kind: round(total / steps, 4) for kind, total in takers.items()},
-    }
-    defaults = _defaults(config, no_volume=no_volume, days=len(days), missing=missing, hours=len(hours))
-    return SimulationResult(ranges, rows, params, defaults)
+    traded = sum(sum(of_runs) for of_runs, _ in volumes.values())
+    return _Job(
+        precision=Precision(spec.instrument_id, decimals, spec.sz_decimals),
+        market=Market(tick=10.0**-decimals, lot=10.0**-spec.sz_decimals),
+        config=_with_liquidity(config, volumes),
+        ranges=ranges,
+        by_day=by_day,
+        volumes=volumes,
+        bars={
+            "deviation_bps": bars_deviation_bps(kept),
+            "notional_per_day": traded * DAY_NS / sum(end - start for start, end in ranges),
+        },
+    )
 
 
 def _write_days(
-    writer: CatalogWriter,
-    precision: Precision,
-    market: Market,
-    config: SimulatorConfig,
-    seed: int,
-    by_day: dict[int, list[tuple[int, pd.DataFrame]]],
-    rows: dict[str, int],
-    progress: Progress | None,
-) -> tuple[dict[str, float], int]:
-    """Write every day and count its rows; return the takers' shares times grid steps, and the days without volume."""
-    takers: dict[str, float] = {}
-    no_volume = 0
-    for done, day in enumerate(by_day):
-        parts = by_day[day]
-        volume, given = _day_volume(config, parts)
-        no_volume += not given
-        made = list(_simulate_day(parts, volume, market, config, seed))
-        for name, count in _write_day(writer, precision, config, day, made).items():
+    writer: CatalogWriter, job: _Job, seed: int, progress: Progress | None
+) -> tuple[dict[str, int], _Tally]:
+    """Write every day; return its rows by stream, and the tally."""
+    rows = dict.fromkeys(STREAMS, 0)
+    tally = _Tally()
+    for day, parts in job.by_day.items():
+        volume, given = job.volumes[day]
+        made = list(_simulate_day(parts, volume, job.market, job.config, seed))
+        for name, count in _write_day(writer, job.precision, job.config, day, made).items():
             rows[name] = rows.get(name, 0) + count
         for run in made:
             for kind, share in run.mix.shares.items():
-                takers[kind] = takers.get(kind, 0.0) + share * len(run.ts)
+                tally.takers[kind] = tally.takers.get(kind, 0.0) + share * len(run.ts)
+        tally.days += 1
+        tally.no_volume += not given
         if progress is not None:
-            progress(done + 1, len(by_day))
-    return takers, no_volume
+            progress(tally.days, len(job.by_day))
+    return rows, tally
 
 
 def _checked(
@@ -240,23 +283,23 @@ def _runs(bars: pd.DataFrame, sessions: tuple[tuple[int, int], ...]) -> list[tup
     return [(int(opens[a]), bars.iloc[a:b]) for a, b in zip(starts, ends, strict=True)]
 
 
-def _with_liquidity(config: SimulatorConfig, days: list[list[tuple[int, pd.DataFrame]]]) -> SimulatorConfig:
+def _with_liquidity(config: SimulatorConfig, volumes: dict[int, tuple[list[float], bool]]) -> SimulatorConfig:
     """Return the configuration with its liquidity settled: as given, else by the bars' median day, else one."""
     if config.liquidity is not None:
         return config
-    volumes = [sum(volume) for volume, given in (_day_volume(config, parts) for parts in days) if given]
-    factor = float((np.median(volumes) / BASE_VOLUME) ** VOLUME_POWER) if volumes else 1.0
+    known = [sum(of_runs) for of_runs, given in volumes.values() if given]
+    factor = float((np.median(known) / BASE_VOLUME) ** VOLUME_POWER) if known else 1.0
     return replace(config, liquidity=factor)
 
 
 def _day_volume(config: SimulatorConfig, parts: list[tuple[int, pd.DataFrame]]) -> tuple[list[float], bool]:
-    """Return the notional of each run of a day, and whether the bars gave it."""
+    """Return the notional of each run of a day, and whether the bars gave it; else it is the run's part of a whole day's pace."""
     if config.use_bar_volume and all("volume" in p.columns for _, p in parts):
         given = [float((p["volume"].fillna(0.0) * p["close"]).sum()) for _, p in parts]
         if sum(given) > 0:
             return given, True
     spans = [float(p["ts_close_ns"].iloc[-1] - start) for start, p in parts]
-    return [config.daily_volume * s / sum(spans) for s in spans], False
+    return [config.daily_volume * s / DAY_NS for s in spans], False
 
 
 def _simulate_day(
@@ -371,17 +414,16 @@ def _write_funding(
     return len(hours), missing
 
 
-def _defaults(
-    config: SimulatorConfig, *, no_volume: int, days: int, missing: int, hours: int
-) -> tuple[str, ...]:
+def _defaults(config: SimulatorConfig, tally: _Tally, *, missing: int, hours: int) -> tuple[str, ...]:
     said = [
         "book and trades are simulated along the bars; nobody's real orders are in them",
         f"takers' toxicity is {config.toxicity}",
         "trade sizes have the shape of the recorded ETH and SOL trades, scaled to this book's best level",
     ]
-    if no_volume:
+    if tally.no_volume:
         said.append(
-            f"daily volume {config.daily_volume:,.0f} on {no_volume} of {days} days (source has none)"
+            f"daily volume {config.daily_volume:,.0f} on {tally.no_volume} of {tally.days} days (source has none), as the pace of "
+            "24 hours: an open hour trades 1/24 of it"
         )
     if missing:
         said.append(
