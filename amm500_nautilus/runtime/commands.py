@@ -4,7 +4,6 @@ import argparse
 import json
 import tempfile
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -120,8 +119,8 @@ def fetch(args: argparse.Namespace) -> int:
 
 def calibrate(args: argparse.Namespace) -> int:
     """Print real and simulated markets side by side, and whether each bar of the calibration holds."""
-    from amm500_catalog.calibrate import measure_catalog  # noqa: PLC0415
     from amm500_catalog.calibrate_report import calibration_report  # noqa: PLC0415
+    from amm500_catalog.calibrate_report import measure_dataset  # noqa: PLC0415
     from amm500_catalog.calibrate_report import simulate_levels  # noqa: PLC0415
 
     with tempfile.TemporaryDirectory() as folder, Progress(quiet=args.quiet) as progress:
@@ -132,8 +131,7 @@ def calibrate(args: argparse.Namespace) -> int:
             config = load_config(args.config, args.overrides)
             dataset = prepare(config, progress)
             base = dataset.store.base(dataset.label)
-            measured = measure_catalog(base, dataset.info.instrument_id)
-            simulated = [replace(measured, name=dataset.info.name)]
+            simulated = [measure_dataset(dataset.info, base)]
         elif not args.no_simulation:
             progress.say("simulating a few hours at each toxicity")
             simulated = list(simulate_levels(folder, seed=args.seed))

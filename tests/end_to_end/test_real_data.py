@@ -46,7 +46,10 @@ def test_a_day_of_index_bars_adds_up(shared_dir: Path, tmp_path: Path) -> None:
         and found["metrics"]["turnover"] >= 5
     )
     assert (found["verdict"] == "not_enough_trading") == (not enough)
-    assert found["metrics"]["trades"] == len(pd.read_csv(tmp_path / "run" / "fills.csv"))
+    fills = pd.read_csv(tmp_path / "run" / "fills.csv")
+    # the shipped ladder trades on real bars, so that none of the sums above is a sum of nothing
+    assert found["metrics"]["trades"] == len(fills) > 50
+    assert parts["fees"] < 0
 
 
 # the engine itself floors a day by pandas' old letter when deltas are subscribed to

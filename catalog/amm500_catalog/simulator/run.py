@@ -115,14 +115,7 @@ def simulate_run(
     path_rng, spread_rng, size_rng, intent_rng, taker_rng, price_rng, twin_rng = streams
     step_s = config.depth_interval_s
     ts = start_ns + np.arange(bars.count, dtype=np.int64) * round(step_s * SECOND_NS)
-    path = latent_path(
-        bars,
-        path_rng,
-        step_s=step_s,
-        trend_s=config.trend_s,
-        trend_share=config.trend_share,
-        roughness=config.roughness,
-    )
+    path = _efficient_price(bars, path_rng, config)
     lot_notional = market.tick_lot * float(np.mean(path.ticks))
     book = _quote(path, (spread_rng, size_rng), config=config, lot_notional=lot_notional)
     prints, mix = _trade(
@@ -146,6 +139,17 @@ def simulate_run(
     twin = None if config.twin is None else _twin(config, config.twin, ts, path.ticks, market, twin_rng)
     quotes = make_quotes(ts, book, prints)
     return Run(ts, path.ticks, book, prints, quotes, at, oracle, mark, premium, mix, twin)
+
+
+def _efficient_price(bars: RunBars, rng: np.random.Generator, config: SimulatorConfig) -> LatentPath:
+    return latent_path(
+        bars,
+        rng,
+        step_s=config.depth_interval_s,
+        trend_s=config.trend_s,
+        trend_share=config.trend_share,
+        roughness=config.roughness,
+    )
 
 
 def _quote(
