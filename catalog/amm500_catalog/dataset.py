@@ -164,7 +164,9 @@ class CatalogDataset:
         found = self.store.catalog(self.label).instruments(instrument_ids=[str(self.reference_id)])
         if not found:
             raise InputError(
-                f"the dataset has no quotes of {self.reference_id}", self.info.name, "a dataset simulated with a twin"
+                f"the dataset has no quotes of {self.reference_id}",
+                self.info.name,
+                "a dataset simulated with a twin",
             )
         return max(found, key=_ts_init)
 
