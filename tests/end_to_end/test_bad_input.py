@@ -81,7 +81,7 @@ def test_a_value_that_cannot_be_used_is_named(
 
 # equity 1 at leverage 10: a side is 2 % of 10, and the venue takes no order under 10
 TOO_SMALL = (
-    "the ladder is empty: a side of 0.20 (0.02 of the exposure limit 10.00) is under the smallest order"
+    "the ladder is empty: a side of 0.18 (0.018 of the exposure limit 10.00) is under the smallest order"
 )
 
 

@@ -164,7 +164,7 @@ def test_check_prints_the_first_ladder_without_running(
     # 2 % of 1,000 at leverage 10, less what whole lots leave over
     for side in ("bid", "ask"):
         worth = sum(float(row[4].replace(",", "")) for row in rows if row[0] == side)
-        assert worth == pytest.approx(1_400.0, abs=2.0)
+        assert worth == pytest.approx(1_800.0, abs=2.0)
     assert list(tmp_path.iterdir()) == []
 
 
