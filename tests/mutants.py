@@ -133,8 +133,8 @@ MUTANTS = (
     Mutant(
         "latency ignored",
         f"{SIMULATION}/client.py",
-        "self._action_due = now + self._latency.draw()\n",
-        "self._action_due = now\n",
+        "arrival = self._action_due[kind] = now + self._latency.draw()\n",
+        "arrival = self._action_due[kind] = now\n",
         (f"{VENUE_TESTS}::test_an_order_takes_effect_after_its_latency_to_the_nanosecond",),
     ),
     Mutant(
