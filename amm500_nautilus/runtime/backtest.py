@@ -125,6 +125,10 @@ def strategy_config(config: RunConfig, dataset: Dataset, market: MarketSpec) -> 
     # "never inside fees" means the fees of this market
     fee_bps = max(0.0, float(fee_rates(config, market).maker) * 1e4)
     return MarketMakerConfig(
+        # the recorder keeps every event; the engine would format each one even for a log that is switched off
+        log_events=False,
+        log_commands=False,
+        log_rejected_due_post_only_as_warning=False,
         instrument_id=InstrumentId.from_str(dataset.info.instrument_id),
         quoting=replace(quoting, spread=replace(quoting.spread, maker_fee_bps=fee_bps)),
         budget=build(config.strategy.budget),
