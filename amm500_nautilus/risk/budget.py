@@ -1,13 +1,27 @@
-"""The venue's action budget: what an address may still send, and at what pace to spend it."""
+"""Our side of the venue's limits: what the address may still send, and at what pace to spend it."""
 
+from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass
+from math import floor
 
 from amm500_nautilus.quoting.types import BudgetView
+from amm500_nautilus.risk.address import CANCEL
+from amm500_nautilus.risk.address import GROWTH_SHARE
+from amm500_nautilus.risk.address import MICRO
+from amm500_nautilus.risk.address import PLACE
+from amm500_nautilus.risk.address import SLOW_SECS
+from amm500_nautilus.risk.address import WEIGHT_LIMIT
+from amm500_nautilus.risk.address import WEIGHT_PRICE
+from amm500_nautilus.risk.address import WeightMeter
+from amm500_nautilus.risk.address import cancel_limit
+from amm500_nautilus.risk.address import exchange_weight
+from amm500_nautilus.risk.address import open_order_cap
 
+
+__all__ = ["GROWTH_SHARE", "ActionBudget", "BudgetConfig", "rank"]
 
 NS_PER_SECOND = 1_000_000_000
-# volume of a growth-mode market counts a tenth (protocol: address limits)
-GROWTH_SHARE = 0.1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,6 +45,16 @@ class BudgetConfig:
         The most actions that may be saved up and sent at once.
     max_tolerance_multiple : float
         How far the order diff's bands may widen as the budget runs low.
+    weight_limit, weight_reserve : int
+        Weight a minute of the IP address, and what of it is kept for cancels.
+    buy_weight : bool
+        Whether actions may be bought with ``reserveRequestWeight``.
+    buy_spend_cap : float
+        The most that may be spent on it, in USDC; each action costs 0.0005.
+    buy_batch : int
+        Actions bought at once.
+    buy_below : int
+        Spendable actions under which some are bought.
 
     """
 
@@ -41,6 +65,12 @@ class BudgetConfig:
     horizon_hours: float = 24.0
     burst: int = 90
     max_tolerance_multiple: float = 8.0
+    weight_limit: int = WEIGHT_LIMIT
+    weight_reserve: int = 200
+    buy_weight: bool = False
+    buy_spend_cap: float = 0.0
+    buy_batch: int = 1_000
+    buy_below: int = 500
 
     def __post_init__(self) -> None:
         if self.initial_actions < 0 or self.reserve < 0 or self.burst < 1:
@@ -51,15 +81,27 @@ class BudgetConfig:
             raise ValueError(f"budget.horizon_hours: {self.horizon_hours} is not positive; allowed: above 0")
         if self.max_tolerance_multiple < 1:
             raise ValueError("budget.max_tolerance_multiple: must be at least 1")
+        if not 0 <= self.weight_reserve < self.weight_limit:
+            raise ValueError(
+                f"budget.weight_reserve: {self.weight_reserve} is not within the weight limit; "
+                f"allowed: 0 and more, under weight_limit ({self.weight_limit})"
+            )
+        if self.buy_spend_cap < 0 or self.buy_batch < 1 or self.buy_below < 0:
+            raise ValueError("budget: buy_spend_cap, buy_below must be at least 0 and buy_batch at least 1")
+        if self.buy_weight and self.buy_spend_cap == 0:
+            raise ValueError(
+                "budget.buy_spend_cap: 0 with buy_weight on buys nothing; allowed: above 0, in USDC"
+            )
 
 
 class ActionBudget:
     """
-    Meter actions against the address limit and pace them.
+    Meter actions against the venue's limits and pace them.
 
-    The limit is ``initial_actions + credit * traded volume``; each order, modify or cancel of a batch counts one
-    (protocol: address limits). Tokens accrue at the pace at which the remaining budget lasts ``horizon_hours``; a cycle may send
-    what has accrued. As tokens fall the tolerance multiple rises, so that only the requotes worth most are sent.
+    The limit is ``initial_actions + credit * traded volume + bought``; each order, modify or cancel of a batch counts one, and
+    cancels have a larger allowance (protocol: address limits). Tokens accrue at the pace at which the remaining budget lasts
+    ``horizon_hours``; a cycle may send what has accrued. As tokens fall the tolerance multiple rises, so that only the requotes
+    worth most are sent. What the cancels of everything resting and the reserve would take is never spent on quotes.
     """
 
     def __init__(self, config: BudgetConfig, *, growth_mode: bool = False) -> None:
@@ -67,40 +109,113 @@ class ActionBudget:
         self.credit = config.credit_per_usd * (GROWTH_SHARE if growth_mode else 1.0)
         self._tokens = float(config.burst)
         self._last_ns = 0
+        self._slow_ns = -(1 << 62)
+        self._credited_micro = 0
+        self._weight = WeightMeter(config.weight_limit)
         self.sent = 0
+        self.bought = 0
         self.volume = 0.0
+
+    # -- what there is -------------------------------------------------------------------------------------------------
 
     @property
     def limit(self) -> float:
-        """Actions earned so far, sent or not."""
-        return self._config.initial_actions + self.credit * self.volume
+        """Actions earned and bought so far, sent or not."""
+        return self._config.initial_actions + self._credited_micro / MICRO + self.bought
 
     @property
     def remaining(self) -> float:
         """Actions the address may still send; infinite when the budget is off."""
         return self.limit - self.sent if self._config.enabled else float("inf")
 
+    @property
+    def spent(self) -> float:
+        """What bought actions have cost, in USDC."""
+        return self.bought * WEIGHT_PRICE
+
+    def kept(self, resting: int) -> int:
+        """Return the actions kept for the cancels of everything resting and for emergency orders."""
+        return self._config.reserve + resting
+
+    def open_order_room(self, resting: int) -> int:
+        """Return how many more orders may rest."""
+        return max(0, open_order_cap(self.volume) - resting)
+
+    def admits(self, ts_ns: int, kind: str, count: int = 1) -> bool:
+        """
+        Return whether the venue would take ``count`` items of a kind now, reserve and pace left aside: for emergencies.
+
+        Beyond the limit it takes one action in ten seconds.
+        """
+        if not self._config.enabled or self.sent + count <= self._allowed(kind):
+            return True
+        return count == 1 and ts_ns - self._slow_ns >= SLOW_SECS * NS_PER_SECOND
+
+    def _allowed(self, kind: str) -> float:
+        limit = floor(self.limit)
+        return cancel_limit(limit) if kind == CANCEL else limit
+
+    # -- events --------------------------------------------------------------------------------------------------------
+
     def on_volume(self, notional: float) -> None:
         """Credit traded volume, in collateral units."""
         self.volume += notional
+        # cut as the venue's own count is, so that the two never differ by a float's last digit
+        self._credited_micro += floor(notional * self.credit * MICRO)
 
-    def on_actions(self, count: int) -> None:
-        """Count actions sent."""
+    def on_actions(self, count: int, kind: str = PLACE, ts_ns: int = 0) -> None:
+        """
+        Count actions sent.
+
+        Parameters
+        ----------
+        count : int
+            Items of the signed action.
+        kind : str
+            ``place``, ``modify`` or ``cancel``.
+        ts_ns : int
+            Time of sending, for the weight limit and the slow pace; 0 leaves both out.
+
+        """
+        if ts_ns:
+            self._weight.spend(ts_ns, exchange_weight(count))
+            if self.sent + count > self._allowed(kind):
+                self._slow_ns = ts_ns
         self.sent += count
         # urgent cancels go whatever the pace; they must not silence the quotes for hours after
         self._tokens = max(0.0, self._tokens - count)
+
+    def on_request(self, ts_ns: int, weight: int) -> None:
+        """Count the weight of a request that is no action."""
+        self._weight.spend(ts_ns, weight)
+
+    def weight_to_buy(self, resting: int) -> int:
+        """Return how many actions to buy now; 0 unless asked for, needed, and within the spend cap."""
+        config = self._config
+        if not config.buy_weight or self.remaining - self.kept(resting) >= config.buy_below:
+            return 0
+        # a float of 0.0005 divides unevenly; the cap is whole actions
+        left = floor(config.buy_spend_cap / WEIGHT_PRICE + 1e-6) - self.bought
+        return max(0, min(config.buy_batch, left))
+
+    def on_bought(self, count: int) -> None:
+        """Credit bought actions."""
+        self.bought += count
+
+    # -- the cycle -----------------------------------------------------------------------------------------------------
 
     def view(self, ts_ns: int, resting: int) -> BudgetView:
         """Return what this cycle may send, given the number of resting orders whose cancels are reserved."""
         config = self._config
         if not config.enabled:
             return BudgetView()
-        spendable = self.remaining - config.reserve - resting
+        remaining = self.remaining
+        spendable = remaining - self.kept(resting)
         elapsed_s = (ts_ns - self._last_ns) / NS_PER_SECOND if self._last_ns else 0.0
         self._last_ns = ts_ns
         if spendable <= 0:
             return BudgetView(
-                remaining=self.remaining,
+                remaining=remaining,
                 tolerance_multiple=config.max_tolerance_multiple,
                 max_changes=0,
                 cancel_only=True,
@@ -109,19 +224,74 @@ class ActionBudget:
         self._tokens = min(float(config.burst), self._tokens + pace * elapsed_s)
         fullness = max(0.0, min(1.0, self._tokens / config.burst))
         multiple = 1.0 + (config.max_tolerance_multiple - 1.0) * (1.0 - fullness) ** 2
+        changes = max(0, min(int(self._tokens), int(spendable)))
+        if self._weight.left(ts_ns) <= config.weight_reserve:
+            changes = 0
         return BudgetView(
-            remaining=self.remaining,
-            tolerance_multiple=multiple,
-            max_changes=max(0, min(int(self._tokens), int(spendable))),
-            cancel_only=False,
+            remaining=remaining, tolerance_multiple=multiple, max_changes=changes, cancel_only=False
         )
+
+    # -- restart -------------------------------------------------------------------------------------------------------
 
     def save(self) -> dict[str, float]:
         """Return the counters, for a restart."""
-        return {"sent": float(self.sent), "volume": self.volume, "tokens": self._tokens}
+        return {
+            "sent": float(self.sent),
+            "volume": self.volume,
+            "tokens": self._tokens,
+            "credited_micro": float(self._credited_micro),
+            "bought": float(self.bought),
+        }
 
-    def load(self, state: dict[str, float]) -> None:
+    def load(self, state: Mapping[str, float]) -> None:
         """Take up the counters of an earlier session."""
         self.sent = int(state["sent"])
         self.volume = state["volume"]
         self._tokens = state["tokens"]
+        # older states hold the volume alone
+        self._credited_micro = int(state.get("credited_micro", floor(self.volume * self.credit * MICRO)))
+        self.bought = int(state.get("bought", 0))
+
+
+def rank[T](
+    changes: Sequence[T],
+    worth: Sequence[float],
+    *,
+    costs: Sequence[int] | None = None,
+    price: float = 0.0,
+    limit: int | None = None,
+) -> tuple[T, ...]:
+    """
+    Return the changes worth their actions, the most worth per action first.
+
+    Parameters
+    ----------
+    changes : sequence
+        Whatever may be sent.
+    worth : sequence of float
+        What each is worth, in any one unit.
+    costs : sequence of int, optional
+        Actions each takes; one without it.
+    price : float
+        What an action is worth elsewhere: a change that brings no more per action is left out.
+    limit : int, optional
+        Actions to spend; a change that does not fit is left out, a cheaper one after it may still go.
+
+    Raises
+    ------
+    ValueError
+        If the sequences differ in length or a cost is not positive.
+
+    """
+    spent = costs if costs is not None else [1] * len(changes)
+    if not len(changes) == len(worth) == len(spent) or any(cost < 1 for cost in spent):
+        raise ValueError("rank: changes, worth and costs must be of one length, and every cost 1 or more")
+    per_action = [value / cost for value, cost in zip(worth, spent, strict=True)]
+    left = float("inf") if limit is None else limit
+    out: list[T] = []
+    for index in sorted(range(len(changes)), key=lambda at: -per_action[at]):
+        if per_action[index] <= price or spent[index] > left:
+            continue
+        left -= spent[index]
+        out.append(changes[index])
+    return tuple(out)
