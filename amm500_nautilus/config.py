@@ -7,6 +7,8 @@ from nautilus_trader.model.identifiers import InstrumentId
 
 from amm500_nautilus.quoting.config import QuotingConfig
 from amm500_nautilus.risk.budget import BudgetConfig
+from amm500_nautilus.risk.config import RiskConfig
+from amm500_nautilus.risk.flatten import FlattenConfig
 
 
 class MarketMakerConfig(StrategyConfig, frozen=True, kw_only=True):  # type: ignore[call-arg]
@@ -25,8 +27,12 @@ class MarketMakerConfig(StrategyConfig, frozen=True, kw_only=True):  # type: ign
         The liquid twin whose quotes lead fair value.
     book_source : str
         ``depth`` for ten-level snapshots, ``deltas`` for snapshot batches of deltas.
-    leverage : float
-        The leverage set at the venue; the exposure limit is equity times this.
+    risk, flatten : RiskConfig, FlattenConfig
+        The risk engine's thresholds, and how it closes a position under a halt.
+    risk_session : str
+        ``run``: drawdown and loss count from the start (or from ``amm500 session new``); ``day``: anew each UTC day.
+    leverage, max_leverage : float
+        The leverage set at the venue, of which the exposure limit is equity times, and the market's largest.
     growth_mode : bool
         Whether traded volume earns a tenth of the action credit.
     net_own_orders : bool
@@ -53,7 +59,11 @@ class MarketMakerConfig(StrategyConfig, frozen=True, kw_only=True):  # type: ign
     budget: BudgetConfig = BudgetConfig()
     reference_id: InstrumentId | None = None
     book_source: Literal["depth", "deltas"] = "depth"
+    risk: RiskConfig = RiskConfig()
+    flatten: FlattenConfig = FlattenConfig()
+    risk_session: Literal["run", "day"] = "run"
     leverage: float = 10.0
+    max_leverage: float = 25.0
     growth_mode: bool = True
     net_own_orders: bool = False
     cycle_ms: int = 1_000

@@ -12,7 +12,6 @@ from nautilus_trader.model.data import OrderBookDepth10
 from nautilus_trader.model.data import QuoteTick
 from nautilus_trader.model.data import TradeTick
 from nautilus_trader.model.enums import AggressorSide
-from nautilus_trader.model.enums import BookAction
 from nautilus_trader.model.enums import BookType
 from nautilus_trader.model.enums import LiquiditySide
 from nautilus_trader.model.enums import OrderSide
@@ -33,6 +32,7 @@ from nautilus_trader.model.objects import Quantity
 from nautilus_trader.trading.strategy import Strategy
 
 from amm500_nautilus.config import MarketMakerConfig
+from amm500_nautilus.guard import Guard
 from amm500_nautilus.orders import OrderTable
 from amm500_nautilus.orders import Slot
 from amm500_nautilus.quoting.engine import QuoteEngine
@@ -43,7 +43,6 @@ from amm500_nautilus.quoting.types import BUY
 from amm500_nautilus.quoting.types import SELL
 from amm500_nautilus.quoting.types import AccountView
 from amm500_nautilus.quoting.types import ActionRecord
-from amm500_nautilus.quoting.types import BookView
 from amm500_nautilus.quoting.types import Cancel
 from amm500_nautilus.quoting.types import Decision
 from amm500_nautilus.quoting.types import MarketShape
@@ -51,35 +50,23 @@ from amm500_nautilus.quoting.types import Modify
 from amm500_nautilus.quoting.types import Place
 from amm500_nautilus.quoting.types import QuoteSample
 from amm500_nautilus.risk.budget import ActionBudget
+from amm500_nautilus.risk.types import RiskDecision
+from amm500_nautilus.views import BookReader
 
 
 NS_PER_MS = 1_000_000
 DECISION_TOPIC = "amm500.decision"
 ACTION_TOPIC = "amm500.action"
+RISK_TOPIC = "amm500.risk"
 CYCLE_TIMER = "amm500-cycle"
 OPEN_ALERT = "amm500-open"
 SEEN_TRADES = 10_000
-SEEN_PRICES = 10_000
 # the note of a decision whose changes the budget's pace held back: it is the reason when a side is missing
 BUDGET_PACE = "budget_pace"
 # a shut market shorter than this is waited out on the one-second timer
 GAP_NS = 60_000 * NS_PER_MS
 # later than any engine time
 FAR_NS = 1 << 62
-
-
-class _TicksOf(dict[float, int]):
-    """Prices in ticks, each converted once."""
-
-    def __init__(self, tick: float) -> None:
-        super().__init__()
-        self._per_tick = 1.0 / tick
-
-    def __missing__(self, price: float) -> int:
-        if len(self) > SEEN_PRICES:
-            self.clear()
-        ticks = self[price] = round(price * self._per_tick)
-        return ticks
 
 
 class MarketMaker(Strategy):
@@ -113,6 +100,7 @@ class MarketMaker(Strategy):
         self._prices: dict[int, Price] = {}
         self._saved: dict[str, Any] | None = None
         self._next_cycle_ns = 0
+        self._volatility: dict[str, float] = {}
         self.decisions = 0
 
     # -- lifecycle ------------------------------------------------------------------------------------------------
@@ -132,9 +120,27 @@ class MarketMaker(Strategy):
         self._price_precision = self.instrument.price_precision
         self._size_precision = self.instrument.size_precision
         self._tick, self._lot = float(tick), float(lot)
-        self._ticks_of, self._per_lot = _TicksOf(self._tick), 1.0 / self._lot
+        self._books = BookReader(
+            tick_raw=self._tick_raw,
+            lot_raw=self._lot_raw,
+            tick=self._tick,
+            lot=self._lot,
+            orders=self._orders,
+            net_own=config.net_own_orders,
+        )
         shape = MarketShape(tick=self._tick, lot=self._lot, min_notional=config.min_notional)
         self.engine = QuoteEngine(shape, config.quoting, self._calendar)
+        self.guard = Guard(
+            config.risk,
+            config.flatten,
+            leverage=config.leverage,
+            max_leverage=config.max_leverage,
+            tick=self._tick,
+            lot=self._lot,
+            min_notional=config.min_notional,
+            daily=config.risk_session == "day",
+            say=self._say,
+        )
         if self._saved is not None:
             self._restore(self._saved)
         self._read_position()
@@ -198,7 +204,7 @@ class MarketMaker(Strategy):
         """Return the models' state and the budget's counters, for a restart."""
         if not hasattr(self, "engine"):
             return {}
-        state = {"engine": self.engine.save(), "budget": self.budget.save()}
+        state = {"engine": self.engine.save(), "budget": self.budget.save(), "risk": self.guard.save()}
         return {"amm500": json.dumps(state).encode()}
 
     def on_load(self, state: dict[str, bytes]) -> None:
@@ -211,6 +217,8 @@ class MarketMaker(Strategy):
     def _restore(self, saved: dict[str, Any]) -> None:
         self.engine.load(saved["engine"])
         self.budget.load(saved["budget"])
+        if "risk" in saved:
+            self.guard.load(saved["risk"])
         self._saved = None
 
     # -- market data ----------------------------------------------------------------------------------------------
@@ -270,6 +278,7 @@ class MarketMaker(Strategy):
             account.equity = float(event.balances[0].total)
         if account.starting_equity == 0.0:
             account.starting_equity = account.equity
+        self.guard.on_account(info, account.equity, self.inventory.lots)
 
     # -- the cycle ------------------------------------------------------------------------------------------------
 
@@ -277,14 +286,39 @@ class MarketMaker(Strategy):
         # a backtest's clock still hands out the ticks it had queued when the timer was canceled
         if event.ts_event < self._next_cycle_ns:
             return
-        self._next_cycle_ns = event.ts_event + 1
-        self._decide(event.ts_event)
-        self._tidy(event.ts_event)
+        ts_ns = event.ts_event
+        self._next_cycle_ns = ts_ns + 1
+        self._judge(ts_ns)
+        self._decide(ts_ns)
+        if self.config.risk.enabled:
+            self._act_on_risk(ts_ns)
+        self._tidy(ts_ns)
+
+    def _judge(self, ts_ns: int) -> None:
+        """Ask the risk engine what holds until the next cycle."""
+        self._account.position_lots = self.inventory.lots
+        self._account.entry_ticks = self.inventory.entry_ticks
+        if self.config.risk.enabled:
+            self.guard.judge(
+                ts_ns, self.engine, self._account, self._orders, self.budget, volatility=self._volatility
+            )
+
+    def _act_on_risk(self, ts_ns: int) -> None:
+        """Send what the risk engine wants off the position, after the quotes' own changes."""
+        place, stale = self.guard.order_of_risk(ts_ns, self.engine, self._orders, self.inventory.lots)
+        canceled = sum(self._cancel(ts_ns, key) for key in stale)
+        if canceled:
+            self._count("cancel", canceled)
+        if place is not None and self._place(ts_ns, place):
+            self._count("place", 1)
+
+    def _say(self, decision: RiskDecision) -> None:
+        self.msgbus.publish(RISK_TOPIC, decision)
 
     def _decide(self, ts_ns: int) -> None:
         book = self._book
         if book is not None:
-            self.engine.on_book(self._book_view(book))
+            self.engine.on_book(self._books.read(book))
             self._book = None
         self._account.position_lots = self.inventory.lots
         self._account.entry_ticks = self.inventory.entry_ticks
@@ -296,6 +330,7 @@ class MarketMaker(Strategy):
             self.budget.view(ts_ns, len(orders.slots)),
         )
         self.decisions += 1
+        self._volatility = decision.volatility
         if decision.changes:
             self._send(ts_ns, decision)
         self._publish(ts_ns, decision)
@@ -326,6 +361,7 @@ class MarketMaker(Strategy):
 
     def _send(self, ts_ns: int, decision: Decision) -> None:
         counts = {"cancel": 0, "modify": 0, "place": 0}
+        self.guard.begin(ts_ns, self._orders, self.inventory.lots)
         for change in decision.changes:
             if isinstance(change, Modify):
                 counts["modify"] += self._modify(ts_ns, change)
@@ -338,12 +374,15 @@ class MarketMaker(Strategy):
                 self._count(kind, count)
 
     def _count(self, kind: str, count: int) -> None:
-        self.budget.on_actions(count)
-        self.msgbus.publish(
-            ACTION_TOPIC, ActionRecord(ts_ns=self.clock.timestamp_ns(), kind=kind, count=count)
-        )
+        ts_ns = self.clock.timestamp_ns()
+        self.budget.on_actions(count, kind, ts_ns)
+        self.msgbus.publish(ACTION_TOPIC, ActionRecord(ts_ns=ts_ns, kind=kind, count=count))
 
     def _place(self, ts_ns: int, change: Place) -> int:
+        if not self.guard.allows(
+            ts_ns, change.side, lots=change.lots, ticks=change.price_ticks, reduce_only=change.reduce_only
+        ):
+            return 0
         order = self.order_factory.limit(
             instrument_id=self.config.instrument_id,
             order_side=OrderSide.BUY if change.side == BUY else OrderSide.SELL,
@@ -367,8 +406,20 @@ class MarketMaker(Strategy):
         price = self._price(change.price_ticks)
         if price == order.price and quantity == order.quantity:
             return 0
+        resting = slot.resting
+        if not self.guard.allows(
+            ts_ns,
+            resting.side,
+            lots=change.lots,
+            ticks=change.price_ticks,
+            reduce_only=resting.reduce_only,
+            old_lots=resting.lots,
+            old_ticks=resting.price_ticks,
+        ):
+            return 0
         slot.mark_pending(ts_ns)
         slot.next_level = change.level
+        slot.next_ticks, slot.next_lots = change.price_ticks, change.lots
         self.modify_order(order, quantity=quantity, price=price)
         return 1
 
@@ -433,6 +484,7 @@ class MarketMaker(Strategy):
 
     def on_order_modify_rejected(self, event: OrderModifyRejected) -> None:
         """Leave the order where it is; the next cycle tries again."""
+        self.guard.on_rejection(event.ts_event)
         self._settle_unchanged(event)
 
     def on_order_cancel_rejected(self, event: OrderCancelRejected) -> None:
@@ -453,6 +505,7 @@ class MarketMaker(Strategy):
 
     def on_order_rejected(self, event: OrderRejected) -> None:
         """Drop the order; the next cycle quotes from the book as it is then."""
+        self.guard.on_rejection(event.ts_event)
         self._drop(event)
 
     def on_order_denied(self, event: OrderDenied) -> None:
@@ -469,7 +522,7 @@ class MarketMaker(Strategy):
             self._forget(slot, event.ts_event)
 
     def _forget(self, slot: Slot, ts_ns: int) -> None:
-        del self._orders.slots[slot.resting.key]
+        self._orders.remove(slot.resting.key)
         self._closed.append((ts_ns, slot.order.client_order_id))
 
     def on_order_filled(self, event: OrderFilled) -> None:
@@ -483,11 +536,22 @@ class MarketMaker(Strategy):
         self._seen_trades.add(trade)
         side = BUY if event.order_side == OrderSide.BUY else SELL
         ticks, lots = event.last_px.raw // self._tick_raw, event.last_qty.raw // self._lot_raw
+        before = self.inventory.lots
         profit = self.inventory.apply(side=side, price_ticks=ticks, lots=lots) * self._tick * self._lot
         self.budget.on_volume(ticks * self._tick * lots * self._lot)
         is_taker = event.liquidity_side == LiquiditySide.TAKER
         fee = float(event.commission)
         self.engine.on_fill(event.ts_event, side, ticks, lots, profit, fee, is_taker=is_taker)
+        self.guard.on_fill(
+            event.ts_event,
+            side,
+            lots=lots,
+            price_ticks=ticks,
+            closed_pnl=profit,
+            fee=fee,
+            before=before,
+            is_taker=is_taker,
+        )
         slot = self._orders.slots.get(event.client_order_id.value)
         if slot is None:
             return
@@ -509,46 +573,3 @@ class MarketMaker(Strategy):
                 self._prices.clear()
             price = self._prices[ticks] = Price.from_raw(ticks * self._tick_raw, self._price_precision)
         return price
-
-    def _book_view(self, book: OrderBookDepth10 | OrderBookDeltas) -> BookView:
-        tick_raw, lot_raw = self._tick_raw, self._lot_raw
-        if isinstance(book, OrderBookDepth10):
-            if not self.config.net_own_orders:
-                return self._depth_view(book)
-            bids = [(order.price.raw // tick_raw, order.size.raw // lot_raw) for order in book.bids]
-            asks = [(order.price.raw // tick_raw, order.size.raw // lot_raw) for order in book.asks]
-        else:
-            bids, asks = [], []
-            for delta in book.deltas:
-                if delta.action == BookAction.ADD:
-                    order = delta.order
-                    level = (order.price.raw // tick_raw, order.size.raw // lot_raw)
-                    (bids if order.side == OrderSide.BUY else asks).append(level)
-        if self.config.net_own_orders:
-            bids, asks = self._orders.net(BUY, bids), self._orders.net(SELL, asks)
-        bids = [level for level in bids if level[1] > 0]
-        asks = [level for level in asks if level[1] > 0]
-        return BookView(
-            ts_ns=book.ts_init,
-            bid_ticks=[level[0] for level in bids],
-            bid_lots=[level[1] for level in bids],
-            ask_ticks=[level[0] for level in asks],
-            ask_lots=[level[1] for level in asks],
-        )
-
-    def _depth_view(self, depth: OrderBookDepth10) -> BookView:
-        """Return a depth message as it is; half of what the general way costs."""
-        # a double holds 2^53 lots, and rounding to the nearest leaves no error; prices come again and again
-        ticks_of, per_lot = self._ticks_of, self._per_lot
-        bids, asks = depth.bids, depth.asks
-        bid_lots = [int(order.size.as_double() * per_lot + 0.5) for order in bids]
-        ask_lots = [int(order.size.as_double() * per_lot + 0.5) for order in asks]
-        bid_ticks = [ticks_of[order.price.as_double()] for order in bids]
-        ask_ticks = [ticks_of[order.price.as_double()] for order in asks]
-        if 0 in bid_lots:
-            bid_ticks = [ticks for ticks, lots in zip(bid_ticks, bid_lots, strict=True) if lots]
-            bid_lots = [lots for lots in bid_lots if lots]
-        if 0 in ask_lots:
-            ask_ticks = [ticks for ticks, lots in zip(ask_ticks, ask_lots, strict=True) if lots]
-            ask_lots = [lots for lots in ask_lots if lots]
-        return BookView(depth.ts_init, bid_ticks, bid_lots, ask_ticks, ask_lots)

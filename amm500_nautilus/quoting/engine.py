@@ -44,6 +44,7 @@ from amm500_nautilus.quoting.types import Place
 from amm500_nautilus.quoting.types import Plan
 from amm500_nautilus.quoting.types import QuoteState
 from amm500_nautilus.quoting.types import RestingOrder
+from amm500_nautilus.quoting.types import RiskLimits
 from amm500_nautilus.quoting.volatility import YEAR_SECS
 from amm500_nautilus.quoting.volatility import VolatilityMeter
 
@@ -121,8 +122,8 @@ class QuoteEngine:
         self._band: int | None = None
         self._forecast = 1.0
         self._funding_rate = 0.0
-        self._risk = self.spread.risk_multiple(config.spread.risk[0].level)
-        self._reduce_only = False
+        self._limits = RiskLimits(level=config.spread.risk[0].level)
+        self._risk = self.spread.risk_multiple(self._limits.level)
         # the touch and our own best prices at the last decision, for the fast path
         self._decided_bid = 0
         self._decided_ask = 0
@@ -210,13 +211,46 @@ class QuoteEngine:
         """Set the volatility forecast's spread factor; the pipeline clamps it."""
         self._forecast = factor
 
-    def set_risk_level(self, level: str) -> None:
-        """Set the risk level, by which the spread is multiplied; ValueError for an unknown one."""
-        self._risk = self.spread.risk_multiple(level)
+    def set_limits(self, limits: RiskLimits) -> None:
+        """
+        Obey the risk engine until told otherwise.
 
-    def set_reduce_only(self, on: bool) -> None:
-        """Withdraw the side that adds inventory until told otherwise; both sides while flat."""
-        self._reduce_only = on
+        Raises
+        ------
+        ValueError
+            If the level has no row in the spread's configuration.
+
+        """
+        if limits is not self._limits:
+            self._risk = self.spread.risk_multiple(limits.level) * limits.widen
+            self._limits = limits
+
+    # -- what the risk engine asks ---------------------------------------------------------------------------------------
+
+    @property
+    def touch(self) -> tuple[int, int] | None:
+        """Best bid and offer in ticks; None before the first and while they cross."""
+        book = self.book
+        if not book.has_touch or book.ask_ticks <= book.bid_ticks:
+            return None
+        return book.bid_ticks, book.ask_ticks
+
+    @property
+    def funding_rate(self) -> float:
+        """The hourly funding rate last heard of."""
+        return self._funding_rate
+
+    def ages(self, ts_ns: int) -> tuple[float | None, float | None, bool]:
+        """
+        Return the seconds since the last book and oracle message, and whether the oracle stands still while mid moves.
+
+        None where no message is expected: between sessions, or without an oracle.
+        """
+        if not self._sessions.at(ts_ns)[0]:
+            return None, None, False
+        book = self.book
+        mid = (book.bid_ticks + book.ask_ticks) * 0.5 if book.has_touch else 0.0
+        return self.guards.ages(ts_ns, mid)
 
     # -- the cycle ---------------------------------------------------------------------------------------------------
 
@@ -288,7 +322,10 @@ class QuoteEngine:
         quote, session = self._sessions.at(ts_ns)
         if not quote:
             stops.append("session")
-        limit = exposure_limit(
+        limits = self._limits
+        if limits.stops:
+            stops.extend(reason for reason in limits.stops if reason not in stops)
+        limit = limits.exposure_scale * exposure_limit(
             account.equity, account.leverage, basis=config.basis, max_exposure=config.max_exposure
         )
         if limit <= 0:
@@ -353,7 +390,8 @@ class QuoteEngine:
         adaptive = self.config.adaptive.enabled
         off_target = reading.delta - reading.target
         bid_multiple, ask_multiple = skew_multiples(off_target, account.margin_ratio, self.config.skew)
-        size = reading.limit * self.config.ladder.size_fraction * (row.size_share if adaptive else 1.0)
+        share = self._limits.size_scale * (row.size_share if adaptive else 1.0)
+        size = reading.limit * self.config.ladder.size_fraction * share
         return ModelInputs(
             reading.fair,
             book.ask_ticks - 1,
@@ -390,7 +428,7 @@ class QuoteEngine:
             side = 1 if reading.off_target > 0 else -1
         for stopped, reason in (
             (account.margin_ratio >= self.config.rebalance.margin_one_sided, "margin"),
-            (self._reduce_only, "reduce_only"),
+            (self._limits.reduce_only, "reduce_only"),
         ):
             if stopped:
                 reasons.append(reason)

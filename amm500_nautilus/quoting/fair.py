@@ -1,5 +1,6 @@
 """Fair value: the microprice shifted by imbalance, blended with a liquid twin, guarded by the oracle."""
 
+from math import inf
 from math import log
 from typing import Any
 
@@ -111,6 +112,25 @@ class Guards:
         """Return whether a book message is young enough."""
         return self._book_ns > 0 and ts_ns - self._book_ns <= self._config.book_stale_secs * 1e9
 
+    def ages(self, ts_ns: int, mid_ticks: float) -> tuple[float, float | None, bool]:
+        """
+        Return the seconds since the last book and oracle message, and whether the oracle stands still while mid moves.
+
+        Infinite while no book has come, None while no oracle has.
+        """
+        book = (ts_ns - self._book_ns) * 1e-9 if self._book_ns else inf
+        if not self._oracle_ns:
+            return book, None, False
+        return book, (ts_ns - self._oracle_ns) * 1e-9, self._is_frozen(ts_ns, mid_ticks)
+
+    def _is_frozen(self, ts_ns: int, mid_ticks: float) -> bool:
+        config = self._config
+        return (
+            ts_ns - self._changed_ns > config.oracle_unchanged_secs * 1e9
+            and self._mid_at_change > 0
+            and abs(mid_ticks - self._mid_at_change) > config.oracle_move_ticks
+        )
+
     def reasons(self, ts_ns: int, fair_ticks: float, mid_ticks: float) -> list[str]:
         """Return the names of the guards that forbid quoting now."""
         config = self._config
@@ -118,10 +138,8 @@ class Guards:
         if not self.is_book_fresh(ts_ns):
             out.append("book_stale")
         if self._oracle > 0:
-            if ts_ns - self._oracle_ns > config.oracle_silence_secs * 1e9 or (
-                ts_ns - self._changed_ns > config.oracle_unchanged_secs * 1e9
-                and self._mid_at_change > 0
-                and abs(mid_ticks - self._mid_at_change) > config.oracle_move_ticks
+            if ts_ns - self._oracle_ns > config.oracle_silence_secs * 1e9 or self._is_frozen(
+                ts_ns, mid_ticks
             ):
                 out.append("oracle_stale")
             elif abs(fair_ticks - self._oracle) > config.oracle_gap_bps * 1e-4 * self._oracle:

@@ -69,6 +69,24 @@ class AccountView:
     starting_equity: float = 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class RiskLimits:
+    """
+    What the risk engine allows until it says otherwise.
+
+    ``level`` names the row of the spread's risk multiples and ``widen`` multiplies that; ``exposure_scale`` and ``size_scale`` are
+    shares of the exposure limit and of the order sizes. ``stops`` are reasons to rest nothing at all; ``reduce_only`` withdraws the
+    side that adds inventory, both sides while flat.
+    """
+
+    level: str = "LOW"
+    widen: float = 1.0
+    exposure_scale: float = 1.0
+    size_scale: float = 1.0
+    stops: tuple[str, ...] = ()
+    reduce_only: bool = False
+
+
 @dataclass(slots=True)
 class BudgetView:
     """

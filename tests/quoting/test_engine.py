@@ -22,6 +22,7 @@ from amm500_nautilus.quoting.types import Modify
 from amm500_nautilus.quoting.types import Place
 from amm500_nautilus.quoting.types import QuoteState
 from amm500_nautilus.quoting.types import RestingOrder
+from amm500_nautilus.quoting.types import RiskLimits
 
 
 S = 1_000_000_000
@@ -213,7 +214,7 @@ def test_a_margin_ratio_at_the_pause_withdraws_the_side_that_adds() -> None:
 
 def test_reduce_only_while_flat_quotes_nothing() -> None:
     engine = make()
-    engine.set_reduce_only(True)
+    engine.set_limits(RiskLimits(reduce_only=True))
     assert decide(engine).reasons == ("reduce_only",)
     assert decide(engine).plan.bids == ()
     assert decide(engine, long(1.0)).plan.asks
@@ -230,8 +231,34 @@ def test_losing_fills_widen_the_quotes() -> None:
 def test_a_higher_risk_level_widens_the_quotes() -> None:
     engine = make()
     low = decide(engine).plan.factors["min_bps"]
-    engine.set_risk_level("HIGH")
+    engine.set_limits(RiskLimits(level="HIGH"))
     assert decide(engine).plan.factors["min_bps"] == pytest.approx(1.8 * low)
+
+
+def test_a_breaker_widens_on_top_of_the_level() -> None:
+    engine = make()
+    low = decide(engine).plan.factors["min_bps"]
+    engine.set_limits(RiskLimits(level="HIGH", widen=1.5))
+    assert decide(engine).plan.factors["min_bps"] == pytest.approx(1.8 * 1.5 * low)
+
+
+def test_a_reason_of_the_risk_engine_rests_nothing() -> None:
+    engine = make()
+    engine.set_limits(RiskLimits(stops=("drawdown",)))
+    decision = decide(engine)
+    assert decision.plan.bids == ()
+    assert decision.plan.asks == ()
+    assert decision.reasons == ("drawdown",)
+
+
+def test_half_the_exposure_limit_doubles_delta_and_halves_the_sizes() -> None:
+    engine = make()
+    whole = decide(engine, long(0.005))
+    engine.set_limits(RiskLimits(exposure_scale=0.5))
+    half = decide(engine, long(0.005))
+    assert half.delta == pytest.approx(2.0 * whole.delta)
+    lots = [sum(level.lots for level in decision.plan.asks) for decision in (whole, half)]
+    assert lots[1] == pytest.approx(lots[0] / 2, abs=15)
 
 
 def test_losing_fills_move_the_mode_and_cut_levels_and_size() -> None:

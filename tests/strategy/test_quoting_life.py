@@ -113,20 +113,21 @@ def test_inventory_is_offered_at_the_touch_reduce_only_and_worked_off() -> None:
     assert abs(scene.at(30).delta) < 0.005
 
 
-def test_two_seconds_without_any_market_data_cancel_everything_and_quoting_resumes_with_the_data() -> None:
+def test_two_seconds_without_any_market_data_cancel_everything_until_thirty_seconds_of_fresh_data() -> None:
     resting: dict[float, int] = {}
     steps = [
         (at, lambda maker, at=at: resting.update({at: len(maker.resting())})) for at in (11.3, 13.5, 14.9)
     ]
     # the last message before the silence comes at 9.5
-    scene = play([*still(10), *still(20, start=15)], steps)
+    scene = play([*still(10), *still(50, start=15)], steps)
     assert resting[11.3] > 0
     assert resting[13.5] == resting[14.9] == 0
     assert scene.at(13).state == "paused"
     assert scene.at(13).reasons == ("book_stale",)
-    assert scene.at(18).state == "quoting"
-    assert scene.at(18).n_bids > 0
-    assert not scene.sent("place", 12, 15)
+    assert scene.at(44).reasons == ("book_stale",)
+    assert not scene.sent("place", 12, 45)
+    assert scene.at(48).state == "quoting"
+    assert scene.at(48).n_bids > 0
 
 
 def test_a_move_of_the_touch_towards_our_bids_moves_them_before_the_next_cycle() -> None:

@@ -1,0 +1,386 @@
+"""The risk engine in the strategy's hands: what it is shown each second, and how its verdict reaches quotes and orders."""
+
+from collections.abc import Callable
+from collections.abc import Mapping
+from typing import Any
+
+from amm500_nautilus.orders import RISK_LEVEL
+from amm500_nautilus.orders import OrderTable
+from amm500_nautilus.quoting.engine import QuoteEngine
+from amm500_nautilus.quoting.types import BUY
+from amm500_nautilus.quoting.types import AccountView
+from amm500_nautilus.quoting.types import Place
+from amm500_nautilus.quoting.types import RiskLimits
+from amm500_nautilus.risk.budget import ActionBudget
+from amm500_nautilus.risk.config import RiskConfig
+from amm500_nautilus.risk.engine import RiskEngine
+from amm500_nautilus.risk.flatten import FlattenConfig
+from amm500_nautilus.risk.flatten import Flattener
+from amm500_nautilus.risk.limits import ExposureTotals
+from amm500_nautilus.risk.limits import OrderAsk
+from amm500_nautilus.risk.types import Act
+from amm500_nautilus.risk.types import RiskDecision
+from amm500_nautilus.risk.types import RiskState
+from amm500_nautilus.risk.types import RiskVerdict
+from amm500_nautilus.risk.types import RiskView
+
+
+NS_PER_SECOND = 1_000_000_000
+DAY_NS = 86_400 * NS_PER_SECOND
+REPEAT_NS = 60 * NS_PER_SECOND
+
+
+class AccountEcho:
+    """
+    The account between two reports: equity moved on by our own fills and the mid.
+
+    A report may be seconds old; a fall of the price in between must not hide.
+    """
+
+    def __init__(self) -> None:
+        self._reported = 0.0
+        self._cash = 0.0
+        self._position_value = 0.0
+        self.net_transfers = 0.0
+        self.funding = 0.0
+        self.maintenance_rate = 0.0
+        self.collateral_price: float | None = None
+        self.liquidation_price: float | None = None
+
+    def on_report(self, equity: float, position_value: float) -> None:
+        """Take a reported equity, with our own position at the mid of now."""
+        self._reported, self._position_value, self._cash = equity, position_value, 0.0
+
+    def value_position(self, position_value: float) -> None:
+        """Set what the position of the last report was worth then, where no price was known."""
+        self._position_value = position_value
+
+    def on_fill(self, cash: float) -> None:
+        """Move cash by a fill: what was received less what was paid, the fee included."""
+        self._cash += cash
+
+    def equity(self, position_value: float) -> float:
+        """Return equity with our position worth ``position_value`` now."""
+        return self._reported + self._cash + position_value - self._position_value
+
+
+class Guard:
+    """
+    Ask the risk engine once a second and before every order, and obey.
+
+    Parameters
+    ----------
+    config : RiskConfig
+        Every threshold.
+    flatten : FlattenConfig
+        How a position is closed under a halt.
+    leverage, max_leverage : float
+        Configured, and the market's largest.
+    tick, lot, min_notional : float
+        The instrument's units and the venue's smallest order value.
+    daily : bool
+        Begin a new session each UTC day, as a person would with ``amm500 session new``; otherwise one lasts for the whole run.
+    say : callable
+        Takes every decision of the risk engine, for log, report and journal.
+
+    """
+
+    def __init__(
+        self,
+        config: RiskConfig,
+        flatten: FlattenConfig,
+        *,
+        leverage: float,
+        max_leverage: float,
+        tick: float,
+        lot: float,
+        min_notional: float,
+        daily: bool,
+        say: Callable[[RiskDecision], None],
+    ) -> None:
+        self.engine = RiskEngine(config, leverage=leverage, lot=lot, min_notional=min_notional)
+        self.echo = AccountEcho()
+        self._enabled = config.enabled
+        self._flattener = Flattener(flatten)
+        self._max_leverage = max_leverage
+        self._tick, self._unit = tick, tick * lot
+        self._daily = daily
+        self._say = say
+        self._day = -1
+        self._totals = ExposureTotals(leverage=leverage)
+        self._mid = 0.0
+        self._limits = RiskLimits()
+        self._limits_key: tuple[Any, ...] | None = None
+        self._counted_ns = -1
+        self._refused: dict[str, tuple[int, int]] = {}
+        self._info: Mapping[str, Any] | None = None
+        self._unvalued_lots = 0
+        self.verdict: RiskVerdict | None = None
+
+    # -- what happened --------------------------------------------------------------------------------------------
+
+    def on_account(self, info: Mapping[str, Any], equity: float, position_lots: int) -> None:
+        """
+        Take a report of the account, once.
+
+        The engine hands out its last report again at every event of an order: taken as news, it would hide what fills and the mid
+        have done since. ``info["mark_price"]``, where the account gives it, is what the position was valued at.
+        """
+        if info is self._info:
+            return
+        self._info = info
+        echo = self.echo
+        mark = info.get("mark_price")
+        mid = self._mid if mark is None else float(mark) / self._tick
+        value = position_lots * mid * self._unit
+        self._unvalued_lots = position_lots if mid <= 0 else 0
+        transfers = float(info.get("net_transfers", echo.net_transfers))
+        funding = float(info.get("funding", echo.funding))
+        if mid > 0:
+            self.engine.on_account(
+                equity=equity,
+                position_value=value,
+                funding=funding - echo.funding,
+                transfers=transfers - echo.net_transfers,
+            )
+        echo.net_transfers, echo.funding = transfers, funding
+        echo.on_report(equity, value)
+        maintenance = float(info.get("maintenance", 0.0))
+        echo.maintenance_rate = maintenance / abs(value) if value and maintenance > 0 else 0.0
+        price = info.get("collateral_price")
+        echo.collateral_price = None if price is None else float(price)
+        price = info.get("liquidation_price")
+        echo.liquidation_price = None if price is None else float(price)
+
+    def on_fill(
+        self,
+        ts_ns: int,
+        side: int,
+        *,
+        lots: int,
+        price_ticks: int,
+        closed_pnl: float,
+        fee: float,
+        before: int,
+        is_taker: bool,
+    ) -> None:
+        """Take one of our fills, once; ``before`` is the signed position before it, money in collateral units."""
+        value = lots * price_ticks * self._unit
+        self.echo.on_fill(-side * value - fee)
+        self.engine.on_fill(
+            ts_ns,
+            side,
+            lots=lots,
+            value=value,
+            closed_pnl=closed_pnl,
+            fee=fee,
+            position_before=before,
+            is_taker=is_taker,
+        )
+
+    def on_rejection(self, ts_ns: int) -> None:
+        """Count an order, modify or cancel that the venue refused."""
+        self.engine.on_rejection(ts_ns)
+
+    # -- once a second --------------------------------------------------------------------------------------------
+
+    def judge(
+        self,
+        ts_ns: int,
+        quotes: QuoteEngine,
+        account: AccountView,
+        orders: OrderTable,
+        budget: ActionBudget,
+        *,
+        volatility: Mapping[str, float],
+    ) -> RiskVerdict:
+        """Show the risk engine everything, make the quotes obey, and return its verdict."""
+        if self._daily and ts_ns // DAY_NS != self._day:
+            self._day = ts_ns // DAY_NS
+            self.engine.new_session()
+        touch = quotes.touch
+        if touch is not None:
+            self._mid = (touch[0] + touch[1]) * 0.5
+            if self._unvalued_lots:
+                # the last report came before any price: what we held then is valued at the first one
+                self.echo.value_position(self._unvalued_lots * self._mid * self._unit)
+                self._unvalued_lots = 0
+        lots = account.position_lots
+        self._count(ts_ns, orders, lots)
+        totals = self._totals
+        value = lots * self._mid * self._unit
+        echo = self.echo
+        equity = echo.equity(value)
+        totals.equity = equity
+        book_age, oracle_age, frozen = quotes.ages(ts_ns)
+        maintenance = echo.maintenance_rate * abs(value)
+        verdict = self.engine.assess(
+            RiskView(
+                ts_ns=ts_ns,
+                equity=equity,
+                net_transfers=echo.net_transfers,
+                position_lots=lots,
+                position_notional=value,
+                entry=account.entry_ticks * self._tick,
+                mark=self._mid * self._tick,
+                leverage=account.leverage,
+                max_leverage=self._max_leverage,
+                maintenance_ratio=maintenance / equity if equity > 0 else 0.0,
+                buy_notional=totals.buy_value,
+                sell_notional=totals.sell_value,
+                volatility=volatility,
+                funding_rate=quotes.funding_rate,
+                book_age_secs=book_age,
+                oracle_age_secs=oracle_age,
+                oracle_frozen=frozen,
+                collateral_price=echo.collateral_price,
+                budget_remaining=budget.remaining,
+                budget_reserve=float(budget.kept(len(orders.slots))),
+            )
+        )
+        if self.verdict is None or verdict.state is not self.verdict.state:
+            is_running = verdict.state is RiskState.RUNNING
+            self._say(RiskDecision(ts_ns, "state", is_running, verdict.state.value, {}))
+        self.verdict = verdict
+        for decision in verdict.decisions:
+            self._say(decision)
+        quotes.set_limits(self._limits_of(verdict))
+        return verdict
+
+    def _limits_of(self, verdict: RiskVerdict) -> RiskLimits:
+        """Return what the verdict means for the quotes; the same object as long as it means the same."""
+        key = (verdict.state, verdict.act, *verdict[3:4], *verdict[5:8], verdict.reasons)
+        if key == self._limits_key:
+            return self._limits
+        self._limits_key = key
+        state = verdict.state
+        # a pause that cancels nothing leaves what rests: with no actions left only fills earn new ones
+        stopped = verdict.act >= Act.CANCEL_OWN or state in (RiskState.STARTING, RiskState.HALTED)
+        stops = (verdict.reasons or (state.value.lower(),)) if stopped else ()
+        self._limits = RiskLimits(
+            verdict.level.name,
+            verdict.widen,
+            verdict.exposure_scale,
+            verdict.size_scale,
+            stops,
+            state is RiskState.REDUCE_ONLY or verdict.act is Act.CANCEL_INCREASING,
+        )
+        return self._limits
+
+    def _count(self, ts_ns: int, orders: OrderTable, position_lots: int) -> None:
+        """Count every order that may still fill, in flight or resting; a modify in flight with the larger of its two sizes."""
+        self._counted_ns = ts_ns
+        totals = self._totals
+        totals.clear_orders()
+        buys = sells = buy_value = sell_value = 0
+        for slot in orders.slots.values():
+            resting = slot.resting
+            lots, ticks = resting.lots, resting.price_ticks
+            if slot.next_lots > lots:
+                lots = slot.next_lots
+            if slot.next_ticks > ticks:
+                ticks = slot.next_ticks
+            if resting.reduce_only:
+                totals.add(resting.side, lots, 0.0, reduce_only=True)
+            elif resting.side > 0:
+                buys += lots
+                buy_value += lots * ticks
+            else:
+                sells += lots
+                sell_value += lots * ticks
+        unit = self._unit
+        totals.add(BUY, buys, buy_value * unit)
+        totals.add(-BUY, sells, sell_value * unit)
+        totals.set_position(position_lots, position_lots * self._mid * unit)
+
+    def order_of_risk(
+        self, ts_ns: int, quotes: QuoteEngine, orders: OrderTable, position_lots: int
+    ) -> tuple[Place | None, list[str]]:
+        """
+        Return the reduce-only order that the last verdict asks for now, and the keys of older ones that must go first.
+
+        Under a flatten it is the escalation's next step; otherwise one IOC order for what a stop takes off.
+        """
+        verdict, touch = self.verdict, quotes.touch
+        if verdict is None or touch is None:
+            return None, []
+        if verdict.reduce_lots <= 0 and not orders.of_risk and verdict.act is not Act.FLATTEN:
+            self._flattener.reset()
+            return None, []
+        own = [orders.slots[key] for key in orders.of_risk]
+        in_flight = any(slot.resting.pending for slot in own)
+        if verdict.act is not Act.FLATTEN:
+            self._flattener.reset()
+            stale = [slot.resting.key for slot in own if not slot.resting.pending]
+            if verdict.reduce_lots <= 0 or position_lots == 0 or in_flight:
+                return None, stale
+            side = -BUY if position_lots > 0 else BUY
+            through = touch[1 if side > 0 else 0] * quotes.config.rebalance.ioc_through_bps * 1e-4
+            price = round(touch[1] + through) if side > 0 else round(touch[0] - through)
+            lots = min(verdict.reduce_lots, abs(position_lots))
+            return Place(side, price, lots, RISK_LEVEL, reduce_only=True, ioc=True), stale
+        step = self._flattener.next(
+            ts_ns, position_lots=position_lots, bid_ticks=touch[0], ask_ticks=touch[1], in_flight=in_flight
+        )
+        if step is None:
+            return None, [slot.resting.key for slot in own if position_lots == 0]
+        stale = [slot.resting.key for slot in own]
+        place = Place(step.side, step.price_ticks, step.lots, RISK_LEVEL, reduce_only=True, ioc=step.ioc)
+        return place, stale
+
+    # -- before every order ---------------------------------------------------------------------------------------
+
+    def begin(self, ts_ns: int, orders: OrderTable, position_lots: int) -> None:
+        """Count what is open before the orders of a cycle are judged, unless that was done at this very time."""
+        if self._enabled and self._counted_ns != ts_ns:
+            self._count(ts_ns, orders, position_lots)
+
+    def allows(
+        self,
+        ts_ns: int,
+        side: int,
+        *,
+        lots: int,
+        ticks: int,
+        reduce_only: bool = False,
+        old_lots: int = 0,
+        old_ticks: int = 0,
+    ) -> bool:
+        """Return whether an order may leave; one that may is counted, one that may not is said."""
+        if not self._enabled:
+            return True
+        unit = self._unit
+        value, old_value = lots * ticks * unit, old_lots * old_ticks * unit
+        decision = self.engine.approve(
+            ts_ns, OrderAsk(side, lots, value, reduce_only, old_lots, old_value), self._totals
+        )
+        if decision.approved:
+            # a modify in flight may end either way: the larger counts
+            self._totals.add(
+                side, max(0, lots - old_lots), max(0.0, value - old_value), reduce_only=reduce_only
+            )
+        else:
+            self._say_refused(decision)
+        return decision.approved
+
+    def _say_refused(self, decision: RiskDecision) -> None:
+        """Say the first refusal for a reason at once, and what followed it at most once a minute, with how many there were."""
+        since, count = self._refused.get(decision.reason, (-REPEAT_NS, 0))
+        count += 1
+        if decision.ts_ns - since < REPEAT_NS:
+            self._refused[decision.reason] = (since, count)
+            return
+        self._refused[decision.reason] = (decision.ts_ns, 0)
+        self._say(decision._replace(numbers={**decision.numbers, "count": count}))
+
+    # -- restart --------------------------------------------------------------------------------------------------
+
+    def save(self) -> dict[str, Any]:
+        """Return what must survive a restart, as plain values."""
+        return {"engine": self.engine.save(), "flatten": self._flattener.save(), "day": self._day}
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        """Take what ``save`` returned: a halt stays one."""
+        self.engine.load(state["engine"])
+        self._flattener.load(state["flatten"])
+        self._day = int(state["day"])
