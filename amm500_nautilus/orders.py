@@ -94,11 +94,11 @@ class OrderTable:
                     ask = price
         return bid, ask, bids, asks
 
-    def net(self, side: int, levels: list[tuple[int, int]]) -> list[tuple[int, int]]:
-        """Return book levels of one side without our own resting size; a level that was all ours goes to zero."""
+    def own(self, side: int) -> dict[int, int]:
+        """Return our own resting size of one side, by price in ticks."""
         own: dict[int, int] = {}
         for slot in self.slots.values():
             if slot.accepted and slot.resting.side == side:
                 price = slot.resting.price_ticks
                 own[price] = own.get(price, 0) + slot.resting.lots
-        return [(price, max(0, lots - own.get(price, 0))) for price, lots in levels]
+        return own

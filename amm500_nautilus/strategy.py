@@ -237,13 +237,13 @@ class MarketMaker(Strategy):
             self._on_reference(tick)
             return
         tick_raw, lot_raw = self._tick_raw, self._lot_raw
-        if self.engine.on_touch(
-            tick.ts_init,
+        touch = self._books.touch(
             tick.bid_price.raw // tick_raw,
             tick.bid_size.raw // lot_raw,
             tick.ask_price.raw // tick_raw,
             tick.ask_size.raw // lot_raw,
-        ):
+        )
+        if self.engine.on_touch(tick.ts_init, *touch):
             self._decide(tick.ts_init)
 
     def _on_reference(self, tick: QuoteTick) -> None:

@@ -1,11 +1,14 @@
 """The engine's book messages as the quoting rooms read them: ticks and lots, own size taken out."""
 
+from collections.abc import Sequence
+
 from nautilus_trader.model.data import OrderBookDeltas
 from nautilus_trader.model.data import OrderBookDepth10
 from nautilus_trader.model.enums import BookAction
 from nautilus_trader.model.enums import OrderSide
 
 from amm500_nautilus.orders import OrderTable
+from amm500_nautilus.quoting.book import net_own
 from amm500_nautilus.quoting.types import BUY
 from amm500_nautilus.quoting.types import SELL
 from amm500_nautilus.quoting.types import BookView
@@ -26,6 +29,14 @@ class _TicksOf(dict[float, int]):
             self.clear()
         ticks = self[price] = round(price * self._per_tick)
         return ticks
+
+
+def _beyond(price: int, side: int, ticks: Sequence[int], lots: Sequence[float]) -> tuple[int, float]:
+    """Return the first level worse than a price; the price itself with one lot where the book ends."""
+    for level, size in zip(ticks, lots, strict=True):
+        if (price - level) * side > 0:
+            return level, size
+    return price, 1.0
 
 
 class BookReader:
@@ -52,6 +63,7 @@ class BookReader:
         self._ticks_of, self._per_lot = _TicksOf(tick), 1.0 / lot
         self._orders = orders
         self._net_own = net_own
+        self._netted: BookView | None = None
 
     def read(self, book: OrderBookDepth10 | OrderBookDeltas) -> BookView:
         """Return the view of a message: a depth message, or a batch of deltas that is a snapshot."""
@@ -68,17 +80,35 @@ class BookReader:
                     order = delta.order
                     level = (order.price.raw // tick_raw, order.size.raw // lot_raw)
                     (bids if order.side == OrderSide.BUY else asks).append(level)
-        if self._net_own:
-            bids, asks = self._orders.net(BUY, bids), self._orders.net(SELL, asks)
         bids = [level for level in bids if level[1] > 0]
         asks = [level for level in asks if level[1] > 0]
-        return BookView(
+        view = BookView(
             ts_ns=book.ts_init,
             bid_ticks=[level[0] for level in bids],
             bid_lots=[level[1] for level in bids],
             ask_ticks=[level[0] for level in asks],
             ask_lots=[level[1] for level in asks],
         )
+        if self._net_own:
+            view = self._netted = net_own(view, self._orders.own(BUY), self._orders.own(SELL))
+        return view
+
+    def touch(self, bid: int, bid_lots: int, ask: int, ask_lots: int) -> tuple[int, float, int, float]:
+        """
+        Return the touch without our own size.
+
+        A best price that is ours alone is no price of the market: the best of the last book beyond it stands in.
+        """
+        if not self._net_own:
+            return bid, bid_lots, ask, ask_lots
+        left_bid: float = bid_lots - self._orders.own(BUY).get(bid, 0)
+        left_ask: float = ask_lots - self._orders.own(SELL).get(ask, 0)
+        book = self._netted
+        if left_bid <= 0:
+            bid, left_bid = _beyond(bid, BUY, book.bid_ticks, book.bid_lots) if book else (bid, bid_lots)
+        if left_ask <= 0:
+            ask, left_ask = _beyond(ask, SELL, book.ask_ticks, book.ask_lots) if book else (ask, ask_lots)
+        return bid, left_bid, ask, left_ask
 
     def _depth(self, depth: OrderBookDepth10) -> BookView:
         """Return a depth message as it is; half of what the general way costs."""
