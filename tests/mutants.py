@@ -48,7 +48,7 @@ class Mutant:
 MUTANTS = (
     Mutant(
         "fee sign flipped",
-        f"{SIMULATION}/ledger.py",
+        f"{SIMULATION}/books.py",
         "self._cash -= side * value + fee\n",
         "self._cash -= side * value - fee\n",
         (LEDGER_TESTS,),
@@ -63,9 +63,32 @@ MUTANTS = (
     Mutant(
         "funding paid to the wrong side",
         "amm500_nautilus/margin/funding.py",
-        "return (-size * oracle_price",
-        "return (size * oracle_price",
+        "return cut(-size * oracle_price",
+        "return cut(size * oracle_price",
         (MARGIN_TESTS,),
+    ),
+    Mutant(
+        "liquidation forgotten",
+        f"{SIMULATION}/venue.py",
+        "            self.liquidator.act(ts_now - self._lag_ns, client)\n",
+        "            pass\n",
+        ("tests/simulation/test_liquidation.py",),
+    ),
+    Mutant(
+        "maintenance without the tiers' deductions",
+        f"{SIMULATION}/tiers.py",
+        "return cut_micro(notional * tier.rate - tier.deduction, tier.scale)\n",
+        "return cut_micro(notional * tier.rate, tier.scale)\n",
+        (
+            "tests/simulation/test_ledger_histories.py::test_the_ledger_is_the_account_recomputed_from_nothing_after_every_event",
+        ),
+    ),
+    Mutant(
+        "action limit never asked",
+        f"{SIMULATION}/client.py",
+        "                action.words = self.gate.judge(ts, _KIND[action.kind], action.count)\n",
+        "                pass\n",
+        ("tests/simulation/test_action_limits.py",),
     ),
     Mutant(
         "queue ignored",

@@ -17,6 +17,11 @@ from amm500_nautilus.margin.fees import BASE_MAKER_RATE
 from amm500_nautilus.margin.fees import BASE_TAKER_RATE
 from amm500_nautilus.margin.fees import FeeSchedule
 from amm500_nautilus.margin.fees import hip3_rates
+from amm500_nautilus.margin.position import MarginMode
+from amm500_nautilus.margin.position import allowed_modes
+from amm500_nautilus.margin.tables import MarginTable
+from amm500_nautilus.margin.tables import MarginTier
+from amm500_nautilus.margin.tables import margin_table
 from hyperliquid_hip3.constants import MAX_PERP_DECIMALS
 from hyperliquid_hip3.constants import MIN_ORDER_NOTIONAL
 from hyperliquid_hip3.constants import VENUE
@@ -25,6 +30,7 @@ from hyperliquid_hip3.currency import collateral_currency
 from hyperliquid_hip3.precision import lot_size
 from hyperliquid_hip3.precision import price_decimals
 from hyperliquid_hip3.precision import tick_range
+from hyperliquid_hip3.records import DexMeta
 from hyperliquid_hip3.records import PerpEntry
 
 
@@ -219,9 +225,12 @@ def make_perpetual_from_entry(
     *,
     asset_id: int,
     deployer_fee_scale: Decimal | None = None,
+    table: MarginTable | None = None,
 ) -> PerpetualContract:
     """
     Return the instrument of an entry of ``meta``, with first-tier fees.
+
+    Its margin table and margin modes are kept in ``info``, where ``declared_table`` and ``declared_modes`` read them.
 
     Parameters
     ----------
@@ -237,13 +246,17 @@ def make_perpetual_from_entry(
         The venue's number of the asset.
     deployer_fee_scale : Decimal, optional
         The dex's scale, for an entry that has none of its own; 1 where neither says.
+    table : MarginTable, optional
+        The entry's margin table (see ``table_of``); one tier of its largest leverage when left out.
 
     Raises
     ------
     ValueError
-        If the decimals, leverage or price are impossible.
+        If the decimals, leverage, price or margin mode are impossible.
 
     """
+    table = MarginTable(entry.max_leverage) if table is None else table
+    modes = _modes_of(entry)
     scale = entry.deployer_fee_scale if entry.deployer_fee_scale is not None else deployer_fee_scale
     scale = Decimal(1) if scale is None else scale
     maker, taker = first_tier_fees(
@@ -265,6 +278,104 @@ def make_perpetual_from_entry(
             "growth_mode": entry.growth_mode,
             "deployer_fee_scale": str(scale),
             "margin_mode": entry.margin_mode,
+            "margin_modes": [mode.value for mode in modes],
+            "margin_table_id": entry.margin_table_id,
+            "margin_tiers": [[f"{tier.lower_bound:f}", tier.max_leverage] for tier in table.tiers],
             "is_delisted": entry.is_delisted,
         },
     )
+
+
+def make_perpetual_from_meta(
+    meta: DexMeta,
+    coin: str,
+    collateral_code: str,
+    price: Decimal | float | str | None,
+    ts: int,
+    *,
+    asset_base: int,
+    deployer_fee_scale: Decimal | None = None,
+) -> PerpetualContract:
+    """
+    Return the instrument of a coin from a whole ``meta``: lot, tick, leverage, margin tiers, fees and flags.
+
+    Parameters
+    ----------
+    meta : DexMeta
+        The reply as parsed.
+    coin : str
+        The coin with its dex prefix; delisted ones are made too, and say so in ``info``.
+    collateral_code : str
+        The collateral token's name from ``spotMeta``.
+    price : Decimal, float, str or None
+        A price of the level traded at, which picks the tick.
+    ts : int
+        Time of the reply in ns UTC.
+    asset_base : int
+        The venue's number of the dex's first asset (``builder_asset_id(dex, 0)``).
+    deployer_fee_scale : Decimal, optional
+        The dex's scale from ``perpDexs``.
+
+    Raises
+    ------
+    ValueError
+        If the coin is not in ``meta``, or its facts are impossible.
+
+    """
+    entry = meta.find(coin)
+    if entry is None:
+        names = ", ".join(entry.coin for entry in meta.universe)
+        raise ValueError(f"`coin` was {coin}, must be one of {names}")
+    return make_perpetual_from_entry(
+        entry,
+        collateral_code,
+        price,
+        ts,
+        asset_id=asset_base + entry.index,
+        deployer_fee_scale=deployer_fee_scale,
+        table=table_of(entry, meta),
+    )
+
+
+def table_of(entry: PerpEntry, meta: DexMeta) -> MarginTable:
+    """
+    Return the margin table of an entry of ``meta``: its own tiers, or one of its largest leverage.
+
+    Raises
+    ------
+    ValueError
+        If the entry names a table that ``meta`` lacks.
+
+    """
+    if entry.margin_table_id is None:
+        return MarginTable(entry.max_leverage)
+    tables = {
+        table_id: MarginTable(
+            tiers[0].max_leverage, tuple(MarginTier(tier.lower_bound, tier.max_leverage) for tier in tiers)
+        )
+        for table_id, tiers in meta.margin_tables.items()
+        if table_id == entry.margin_table_id
+    }
+    return margin_table(entry.margin_table_id, tables)
+
+
+def declared_table(info: Mapping[str, Any] | None) -> MarginTable | None:
+    """Return the margin table that an instrument's ``info`` declares; None where it holds no tiers."""
+    rows = (info or {}).get("margin_tiers")
+    if not rows:
+        return None
+    tiers = tuple(MarginTier(Decimal(str(bound)), int(leverage)) for bound, leverage in rows)
+    return MarginTable(tiers[0].max_leverage, tiers)
+
+
+def declared_modes(info: Mapping[str, Any] | None) -> tuple[MarginMode, ...]:
+    """Return the margin modes that an instrument's ``info`` declares; cross and isolated where it says nothing."""
+    names = (info or {}).get("margin_modes")
+    return tuple(MarginMode(name) for name in names) if names else allowed_modes(None)
+
+
+def _modes_of(entry: PerpEntry) -> tuple[MarginMode, ...]:
+    if entry.margin_mode:
+        return allowed_modes(entry.margin_mode)
+    # the older way to say it
+    return allowed_modes("noCross" if entry.only_isolated else None)

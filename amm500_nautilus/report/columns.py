@@ -130,10 +130,17 @@ ACCOUNT_COLUMNS = (
     *(
         "equity",
         "margin_used",
+        "order_margin",
         "maintenance",
         "margin_ratio",
+        "position_margin_ratio",
         "maintenance_ratio",
         "withdrawable",
         "account_mode",
+        "margin_mode",
+        "leverage",
+        "liquidation_price",
+        "net_transfers",
+        "collateral_price",
     ),
 )

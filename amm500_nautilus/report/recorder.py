@@ -21,6 +21,8 @@ from nautilus_trader.model.events.order import OrderExpired
 
 from amm500_nautilus.quoting.types import ActionRecord
 from amm500_nautilus.quoting.types import QuoteSample
+from amm500_nautilus.report.account import VenueStreams
+from amm500_nautilus.report.account import venue_columns
 from amm500_nautilus.report.buffers import ColumnBuffer
 from amm500_nautilus.report.buffers import CsvStream
 from amm500_nautilus.report.columns import ACCOUNT_COLUMNS
@@ -34,11 +36,14 @@ from amm500_nautilus.report.columns import POSITION_COLUMNS
 from amm500_nautilus.report.columns import SESSION_COLUMNS
 from amm500_nautilus.report.columns import STATE_COLUMNS
 from amm500_nautilus.report.fills import FillJoin
+from amm500_nautilus.report.risk import RISK_TOPIC
+from amm500_nautilus.report.risk import RiskStream
 from amm500_nautilus.report.types import AccountRow
 from amm500_nautilus.report.uptime import NS_PER_SECOND
 from amm500_nautilus.report.uptime import UptimeMeter
 from amm500_nautilus.report.uptime import merge_sessions
 from amm500_nautilus.simulation.listener import LedgerFill
+from amm500_nautilus.simulation.listener import LiquidationRecord
 
 
 DECISION_TOPIC = "amm500.decision"
@@ -145,6 +150,7 @@ class RunRecorder:
             ("events.account.*", self.on_account_state),
             (DECISION_TOPIC, self.uptime.on_sample),
             (ACTION_TOPIC, self.on_action),
+            (RISK_TOPIC, self._risk.on_decision),
         )
         for topic, handler in self._subscriptions:
             msgbus.subscribe(topic, handler, priority=PRIORITY)
@@ -172,6 +178,14 @@ class RunRecorder:
                 "oracle_px": oracle_px,
             }
         )
+
+    def on_liquidation(self, record: LiquidationRecord) -> None:
+        """Write one act of the venue's liquidation."""
+        self._venue.on_liquidation(record)
+
+    def on_transfer(self, ts_ns: int, amount: Decimal) -> None:
+        """Write a deposit (positive) or a withdrawal (negative)."""
+        self._venue.on_transfer(ts_ns, amount)
 
     def on_minute(self, ts_ns: int) -> None:
         """Write one row of the equity path; a repeated time is left out, so the first and last event may be minutes too."""
@@ -284,6 +298,8 @@ class RunRecorder:
         self._accounts = CsvStream(out / "account.csv", ACCOUNT_COLUMNS)
         self._states = CsvStream(out / "states.csv", STATE_COLUMNS)
         self._funding = CsvStream(out / "funding.csv", FUNDING_COLUMNS)
+        self._risk = RiskStream(out)
+        self._venue = VenueStreams(out)
         self._streams = (
             self._fills,
             self._orders,
@@ -291,6 +307,8 @@ class RunRecorder:
             self._accounts,
             self._states,
             self._funding,
+            self._risk.stream,
+            *self._venue.streams,
         )
 
     def _write_sessions(self) -> None:
@@ -368,8 +386,7 @@ class RunRecorder:
             "funding_cum": float(account.funding_cum),
             "fees_cum": float(account.fees_cum),
             "liquidation_cum": float(account.liquidation_cum),
-            "liquidations_cum": float(account.liquidations),
-            "transfers_cum": float(account.transfers_cum),
+            **venue_columns(account),
             "session_seconds": meter.session_ns / NS_PER_SECOND,
             "quoted_seconds": meter.quoted_ns / NS_PER_SECOND,
             "two_sided_seconds": meter.two_sided_ns / NS_PER_SECOND,

@@ -44,6 +44,8 @@ class PathArrays:
     funding: Floats
     liquidation: Floats
     transfers: Floats
+    # what bought actions have cost; 0 in a path of before there were any
+    weight_cost: Floats | float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +109,7 @@ def pnl_path(fills: FillArrays, path: PathArrays) -> PnlPath:
         spread_capture=_at_rows(signed * (fills.mid - fills.price), path.fills),
         adverse_selection=adverse,
         inventory=mark_pnl(fills, path) - adverse,
-        fees=_at_rows(-fills.fee, path.fills),
+        fees=_at_rows(-fills.fee, path.fills) - path.weight_cost,
         funding=path.funding - path.funding[0],
         liquidation=path.liquidation[0] - path.liquidation,
         total=path.equity - path.equity[0] - (path.transfers - path.transfers[0]),

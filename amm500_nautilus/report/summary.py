@@ -9,6 +9,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from amm500_nautilus.report.account import account_figures
+from amm500_nautilus.report.account import limit_figures
+from amm500_nautilus.report.account import liquidation_figures
 from amm500_nautilus.report.budget import BudgetUse
 from amm500_nautilus.report.budget import budget_report
 from amm500_nautilus.report.buffers import write_json
@@ -17,6 +20,7 @@ from amm500_nautilus.report.files import RunFiles
 from amm500_nautilus.report.files import floats
 from amm500_nautilus.report.files import ints
 from amm500_nautilus.report.files import read_run
+from amm500_nautilus.report.risk import risk_figures
 from amm500_nautilus.report.statistics import BlockFigures
 from amm500_nautilus.report.statistics import FillArrays
 from amm500_nautilus.report.statistics import PathArrays
@@ -63,6 +67,7 @@ def path_arrays(run: RunFiles) -> PathArrays:
         funding=floats(frame, "funding_cum"),
         liquidation=floats(frame, "liquidation_cum"),
         transfers=floats(frame, "transfers_cum"),
+        weight_cost=np.nan_to_num(floats(frame, "weight_cost_cum")),
     )
 
 
@@ -107,8 +112,12 @@ def summarize(run_dir: str | Path, context: ReportContext) -> dict[str, Any]:
         "pnl_check": pnl_check(pnl, run, fills),
         "markouts_bps": _markouts(run, fills),
         "actions": _actions(run, day.volume),
+        "limits": limit_figures(run),
         "fills": _fill_shares(run),
         "budget": _budget(run, context, pnl["total"], day),
+        "account": account_figures(run, context.collateral),
+        "liquidations": liquidation_figures(run.path),
+        "risk": risk_figures(run.path, context.end_ns),
         "volatility": {h: _mean(floats(run.equity, f"vol_{h}")) for h in VOL_HORIZONS},
         "blocks": {
             "count": blocks.blocks,

@@ -34,12 +34,37 @@ def summary_view(summary: dict[str, Any]) -> Group:
     lines = [f"fills from levels outside the visible book: {figure('unseen_share', unseen)}"]
     crossed = summary["fills"].get("cross_share")
     lines.append(f"fills because the other side's quote reached our price: {figure('cross_share', crossed)}")
+    lines += venue_lines(summary)
     lines += [str(note) for note in summary["budget"]["notes"]]
     lines += [f"{name}: {reason}" for name, reason in summary["reasons"].items()]
     lines += [f"assumed: {default}" for default in summary["data"]["defaults"]]
     parts.append(Text("\n".join(lines)))
     parts.append(_verdict(summary))
     return Group(*parts)
+
+
+def venue_lines(summary: dict[str, Any]) -> list[str]:
+    """Return what the venue did to the account that is worth a line: liquidations, transfers, a price off one, refusals."""
+    account, liquidations = summary.get("account"), summary.get("liquidations")
+    lines = []
+    if liquidations and liquidations["count"]:
+        acts = ", ".join(f"{count} {title(name)}" for name, count in liquidations["acts"].items())
+        lines.append(
+            f"LIQUIDATED: {acts}; loss beyond the PnL at mark {liquidations['loss']:,.4f} (slippage "
+            f"{liquidations['slippage']:,.4f}, fees {liquidations['fees']:,.4f}, forfeited {liquidations['forfeited']:,.4f})"
+        )
+    if account and account["transfers"]:
+        lines.append(f"transfers: {account['transfers']:+,.4f} {account['collateral']}, no part of the PnL")
+    if account and (account["collateral_price_end"] != 1 or account["collateral_price_low"] != 1):
+        lines.append(
+            f"in USD at {account['collateral_price_end']:g} a {account['collateral']}: equity {account['equity_start_usd']:,.2f} "
+            f"to {account['equity_end_usd']:,.2f}, net PnL {account['net_pnl_usd']:+,.4f}, of which the collateral's own price "
+            f"{account['collateral_effect_usd']:+,.4f}"
+        )
+    refused = summary.get("limits", {}).get("refused_actions")
+    if refused:
+        lines.append(f"actions refused by the venue's address or IP limit: {refused:,}")
+    return lines
 
 
 def print_summary(

@@ -1,5 +1,6 @@
 """The values that reach the recorder, and the facts a summary cannot read from a run's files."""
 
+import math
 from dataclasses import dataclass
 from dataclasses import field
 from pathlib import Path
@@ -13,7 +14,9 @@ class AccountRow:
 
     ``mid`` is the book's mid that also marks ``equity``; ``position`` is signed, in contracts; ``fees_cum`` and
     ``liquidation_cum`` are costs (positive when paid), ``funding_cum`` is signed (positive when received); ``transfers_cum``
-    is what was deposited less what was withdrawn.
+    is what was deposited less what was withdrawn. ``weight_cost_cum`` is what bought actions have cost, ``collateral_price`` in
+    USD; ``limit_refusals`` counts actions that the venue's limits refused, ``address_used`` and ``address_limit`` what the
+    address has sent and may have sent. Figures that there are none of are NaN.
     """
 
     equity: float
@@ -29,6 +32,13 @@ class AccountRow:
     liquidation_cum: float = 0.0
     liquidations: int = 0
     transfers_cum: float = 0.0
+    weight_cost_cum: float = 0.0
+    collateral_price: float = 1.0
+    limit_refusals: int = 0
+    address_used: float = math.nan
+    address_limit: float = math.nan
+    liquidation_price: float = math.nan
+    leverage: float = math.nan
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from nautilus_trader.backtest.execution_client import BacktestExecClient
+from nautilus_trader.core.uuid import UUID4
 from nautilus_trader.execution.messages import BatchCancelOrders
 from nautilus_trader.execution.messages import CancelAllOrders
 from nautilus_trader.execution.messages import CancelOrder
@@ -23,19 +24,27 @@ from nautilus_trader.model.enums import LiquiditySide
 from nautilus_trader.model.enums import OrderSide
 from nautilus_trader.model.enums import OrderType
 from nautilus_trader.model.enums import TimeInForce
+from nautilus_trader.model.events import AccountState
+from nautilus_trader.model.events import OrderFilled
+from nautilus_trader.model.events import OrderSubmitted
 from nautilus_trader.model.identifiers import ClientOrderId
+from nautilus_trader.model.identifiers import StrategyId
 from nautilus_trader.model.identifiers import TradeId
 from nautilus_trader.model.identifiers import VenueOrderId
 from nautilus_trader.model.objects import Money
 from nautilus_trader.model.objects import Price
 from nautilus_trader.model.objects import Quantity
+from nautilus_trader.model.orders import MarketOrder
 
+from amm500_nautilus.risk import address
 from amm500_nautilus.simulation import rules as words
 from amm500_nautilus.simulation.desk import OrderDesk
 from amm500_nautilus.simulation.desk import OrderRequest
 from amm500_nautilus.simulation.desk import Outcome
 from amm500_nautilus.simulation.fill import RestingOrder
+from amm500_nautilus.simulation.gate import ActionGate
 from amm500_nautilus.simulation.latency import LatencySampler
+from amm500_nautilus.simulation.outage import Outages
 from amm500_nautilus.simulation.units import VenueUnits
 
 
@@ -52,7 +61,25 @@ _CLASS = {
     BatchCancelOrders: CANCEL,
 }
 
-Inflight = tuple[int, int, Any]
+_KIND = {PLACE: address.PLACE, MODIFY: address.MODIFY, CANCEL: address.CANCEL}
+# the strategy id that Nautilus gives to orders nobody claims
+EXTERNAL = StrategyId("EXTERNAL")
+LIQUIDATION_TAG = "LIQUIDATION"
+
+
+class SignedAction:
+    """What travels as one action: how many items it holds, and once it has arrived what the venue made of it."""
+
+    __slots__ = ("count", "is_judged", "kind", "words")
+
+    def __init__(self, kind: int) -> None:
+        self.kind = kind
+        self.count = 0
+        self.is_judged = False
+        self.words: str | None = None
+
+
+Inflight = tuple[int, int, Any, SignedAction]
 TakerFill = Callable[[int, Any, int, int], None]
 
 
@@ -75,8 +102,14 @@ class VenueExecClient(BacktestExecClient):
         How long they take.
     units : VenueUnits
         Ticks and lots of the instrument.
+    instrument_id : InstrumentId
+        The instrument.
     taker_fill : callable
         ``taker_fill(ts, order, ticks, lots)`` books a fill that took displayed size, and emits it.
+    gate : ActionGate, optional
+        What judges actions by the venue's limits; without one all pass.
+    outages : Outages, optional
+        When nothing passes: commands that would arrive then arrive at the end, and answers are heard at the end.
 
     """
 
@@ -90,12 +123,16 @@ class VenueExecClient(BacktestExecClient):
         desk: OrderDesk,
         latency: LatencySampler,
         units: VenueUnits,
+        instrument_id: Any,
         taker_fill: TakerFill,
+        gate: ActionGate | None = None,
+        outages: Outages | None = None,
     ) -> None:
         super().__init__(exchange=exchange, msgbus=msgbus, cache=cache, clock=clock, frozen_account=True)
         self._desk = desk
         self._latency = latency
         self._units = units
+        self._instrument_id = instrument_id
         self.inflight: list[Inflight] = []
         self._sequence = 0
         self._orders_accepted = 0
@@ -104,6 +141,12 @@ class VenueExecClient(BacktestExecClient):
         self._last_due: dict[ClientOrderId, int] = {}
         self._venue_ids: dict[ClientOrderId, VenueOrderId] = {}
         self._taker_fill = taker_fill
+        self.gate = gate
+        self._outages = outages or None
+        self._open_actions: dict[int, SignedAction] = {}
+        # order events and account states that an outage keeps from us
+        self.held: list[Any] = []
+        self._liquidation_orders = 0
         self.actions = 0
 
     # -- commands, as the engine sends them -----------------------------------------------------------
@@ -118,7 +161,7 @@ class VenueExecClient(BacktestExecClient):
         orders = command.order_list.orders
         for order in orders:
             self._submitted(order)
-        self._send(command, tuple(order.client_order_id for order in orders))
+        self._send(command, tuple(order.client_order_id for order in orders), items=len(orders))
 
     def modify_order(self, command: ModifyOrder) -> None:
         """Send new terms for an order on their way."""
@@ -131,11 +174,13 @@ class VenueExecClient(BacktestExecClient):
     def cancel_all_orders(self, command: CancelAllOrders) -> None:
         """Send the cancellation of everything resting on its way."""
         # it must not overtake what is still on its way, or that would come to rest behind it
-        self._send(command, (), not_before=max(self._last_due.values(), default=0))
+        resting = len(self._resting_of(command))
+        self._send(command, (), not_before=max(self._last_due.values(), default=0), items=max(1, resting))
 
     def batch_cancel_orders(self, command: BatchCancelOrders) -> None:
         """Send several cancellations on their way as one action."""
-        self._send(command, tuple(cancel.client_order_id for cancel in command.cancels))
+        order_ids = tuple(cancel.client_order_id for cancel in command.cancels)
+        self._send(command, order_ids, items=len(order_ids))
 
     def query_order(self, command: QueryOrder) -> None:
         """Add nothing: an action on its way is answered when it arrives, and of all others every answer has been given."""
@@ -145,7 +190,9 @@ class VenueExecClient(BacktestExecClient):
             order.strategy_id, order.instrument_id, order.client_order_id, self._clock.timestamp_ns()
         )
 
-    def _send(self, command: Any, order_ids: tuple[ClientOrderId, ...], not_before: int = 0) -> None:
+    def _send(
+        self, command: Any, order_ids: tuple[ClientOrderId, ...], not_before: int = 0, items: int = 1
+    ) -> None:
         now = self._clock.timestamp_ns()
         if now != self._action_ts:
             self._action_ts = now
@@ -155,33 +202,54 @@ class VenueExecClient(BacktestExecClient):
         if arrival is None:
             arrival = self._action_due[kind] = now + self._latency.draw()
             self.actions += 1
+            self._open_actions[kind] = SignedAction(kind)
+        action = self._open_actions[kind]
+        action.count += items
         due = max(arrival, not_before)
+        if self._outages is not None:
+            due = max(due, self._outages.end_of(due) or 0)
         for order_id in order_ids:
             due = max(due, self._last_due.get(order_id, 0))
         for order_id in order_ids:
             self._last_due[order_id] = due
         self._sequence += 1
-        heapq.heappush(self.inflight, (due, self._sequence, command))
+        heapq.heappush(self.inflight, (due, self._sequence, command, action))
 
     # -- arrival ------------------------------------------------------------------------------------
 
     def release(self, before_ns: int) -> None:
         """Let every command that is due before ``before_ns`` arrive, in order of arrival."""
         inflight = self.inflight
+        if self.held:
+            self.hear(before_ns)
         while inflight and inflight[0][0] < before_ns:
-            due, _, command = heapq.heappop(inflight)
-            self._arrive(due, command)
+            due, _, command, action = heapq.heappop(inflight)
+            words = self._judge(due, action)
+            if words is None:
+                self._arrive(due, command)
+            else:
+                self._refuse(due, command, words)
+
+    def _judge(self, ts: int, action: SignedAction) -> str | None:
+        """Let the limits judge an action when its first command arrives; the others share its fate."""
+        if not action.is_judged:
+            action.is_judged = True
+            if self.gate is not None:
+                action.words = self.gate.judge(ts, _KIND[action.kind], action.count)
+        return action.words
 
     def wind_up(self, ts: int) -> None:
         """
         End the market at ``ts``: what is still on its way to trade never arrives, cancellations do.
 
         New orders are reported canceled without ever having been at the venue, new terms are dropped, and cancellations
-        take effect at their own time, so that nothing is left resting.
+        take effect at their own time and whatever the limits, so that nothing is left resting.
         """
         inflight = self.inflight
+        if self.held:
+            self.hear(None)
         while inflight:
-            due, _, command = heapq.heappop(inflight)
+            due, _, command, _ = heapq.heappop(inflight)
             kind = _CLASS[type(command)]
             if kind == PLACE:
                 orders = command.order_list.orders if type(command) is SubmitOrderList else (command.order,)
@@ -217,9 +285,45 @@ class VenueExecClient(BacktestExecClient):
                 self._forget_due(cancel.client_order_id, ts)
                 self._arrive_cancel(ts, cancel)
         else:
-            for resting in list(self._desk.fills.orders.values()):
-                if command.order_side in (OrderSide.NO_ORDER_SIDE, self._nautilus_side(resting.side)):
-                    self.cancel_resting(ts, resting)
+            for resting in self._resting_of(command):
+                self.cancel_resting(ts, resting)
+
+    def _resting_of(self, command: CancelAllOrders) -> list[RestingOrder]:
+        wanted = command.order_side
+        orders = self._desk.fills.orders.values()
+        return [o for o in orders if wanted in (OrderSide.NO_ORDER_SIDE, self._nautilus_side(o.side))]
+
+    def _refuse(self, ts: int, command: Any, reason: str) -> None:
+        """Answer every item of a command whose whole action was refused."""
+        kind = type(command)
+        if kind is ModifyOrder:
+            self._forget_due(command.client_order_id, ts)
+            venue_id = self._venue_ids.get(command.client_order_id)
+            self._refuse_modify(ts, command, venue_id, reason)
+        elif kind is SubmitOrder or kind is SubmitOrderList:
+            for order in command.order_list.orders if kind is SubmitOrderList else (command.order,):
+                self._forget_due(order.client_order_id, ts)
+                if not order.is_closed:
+                    self._reject(ts, order, reason)
+        elif kind is CancelAllOrders:
+            for resting in self._resting_of(command):
+                self._refuse_cancel(ts, resting.payload, reason)
+        else:
+            for cancel in command.cancels if kind is BatchCancelOrders else (command,):
+                self._forget_due(cancel.client_order_id, ts)
+                order = self._cache.order(cancel.client_order_id)
+                if order is not None and not order.is_closed:
+                    self._refuse_cancel(ts, order, reason)
+
+    def _refuse_cancel(self, ts: int, order: Any, reason: str) -> None:
+        self.generate_order_cancel_rejected(
+            order.strategy_id,
+            order.instrument_id,
+            order.client_order_id,
+            self._venue_ids.get(order.client_order_id, order.venue_order_id),
+            reason,
+            ts,
+        )
 
     def _forget_due(self, order_id: ClientOrderId, ts: int) -> None:
         if self._last_due.get(order_id) == ts:
@@ -237,12 +341,7 @@ class VenueExecClient(BacktestExecClient):
             self._cancel_self_trades(ts, outcome)
             self._reject(ts, order, outcome.refused, due_post_only=outcome.due_post_only)
             return
-        self._orders_accepted += 1
-        venue_id = VenueOrderId(str(self._orders_accepted))
-        self._venue_ids[order.client_order_id] = venue_id
-        self.generate_order_accepted(
-            order.strategy_id, order.instrument_id, order.client_order_id, venue_id, ts
-        )
+        self._accept(ts, order)
         if outcome.lots != request.lots:
             self._updated(ts, order, outcome.lots, order.price if request.ticks is not None else None)
         self._finish(ts, order, outcome)
@@ -285,16 +384,44 @@ class VenueExecClient(BacktestExecClient):
         if order is None or order.is_closed:
             # the strategy already knows: the fill or cancel that closed the order got there first
             return
-        self.generate_order_cancel_rejected(
-            command.strategy_id,
-            command.instrument_id,
-            command.client_order_id,
-            self._venue_ids.get(command.client_order_id, command.venue_order_id),
-            f"{words.UNKNOWN_ORDER}{self._desk.rules.suffix}",
-            ts,
-        )
+        self._refuse_cancel(ts, order, f"{words.UNKNOWN_ORDER}{self._desk.rules.suffix}")
 
     # -- answers ------------------------------------------------------------------------------------
+
+    def _send_order_event(self, event: Any) -> None:
+        # that an order was sent is ours to know
+        if self._is_cut_off(event.ts_event) and type(event) is not OrderSubmitted:
+            self.held.append(event)
+        else:
+            super()._send_order_event(event)
+
+    def _send_account_state(self, state: Any) -> None:
+        if self._is_cut_off(state.ts_event):
+            self.held.append(state)
+        else:
+            super()._send_account_state(state)
+
+    def _is_cut_off(self, ts: int) -> bool:
+        return self._outages is not None and self._outages.end_of(ts) is not None
+
+    def hear(self, now: int | None) -> None:
+        """Pass on what an outage held back, once ``now`` is past it; None passes everything on."""
+        if now is not None and self._is_cut_off(now):
+            return
+        held, self.held = self.held, []
+        for event in held:
+            if isinstance(event, AccountState):
+                super()._send_account_state(event)
+            else:
+                super()._send_order_event(event)
+
+    def _accept(self, ts: int, order: Any) -> None:
+        self._orders_accepted += 1
+        venue_id = VenueOrderId(str(self._orders_accepted))
+        self._venue_ids[order.client_order_id] = venue_id
+        self.generate_order_accepted(
+            order.strategy_id, order.instrument_id, order.client_order_id, venue_id, ts
+        )
 
     def cancel_resting(self, ts: int, resting: RestingOrder) -> None:
         """Cancel a resting order and say so."""
@@ -305,7 +432,45 @@ class VenueExecClient(BacktestExecClient):
         """Cut a resting order to ``lots``, as the venue does to reduce-only orders, and say so."""
         resting.lots = lots
         order = resting.payload
-        self._updated(ts, order, lots + order.filled_qty.raw // self._units.lot_raw, order.price)
+        filled = order.filled_qty.raw + sum(
+            event.last_qty.raw
+            for event in self.held
+            if isinstance(event, OrderFilled) and event.client_order_id == order.client_order_id
+        )
+        self._updated(ts, order, lots + filled // self._units.lot_raw, order.price)
+
+    def liquidation_order(self, ts: int, side: int, lots: int) -> Any:
+        """
+        Return an accepted market order of the venue's own, entered into the engine's books as the position's strategy's.
+
+        Nobody sent it, but with the position's strategy on it the engine's position closes and the strategy hears of the fills,
+        as of an external order that it has claimed.
+        """
+        instrument_id = self._instrument_id
+        wanted = OrderSide.SELL if side > 0 else OrderSide.BUY
+        held = [p for p in self._cache.positions_open(instrument_id=instrument_id) if p.entry == wanted]
+        owner = max(held, key=lambda position: position.quantity.raw, default=None)
+        self._liquidation_orders += 1
+        order = MarketOrder(
+            trader_id=self.trader_id,
+            strategy_id=EXTERNAL if owner is None else owner.strategy_id,
+            instrument_id=instrument_id,
+            client_order_id=ClientOrderId(f"{LIQUIDATION_TAG}-{self._liquidation_orders}"),
+            order_side=self._nautilus_side(side),
+            quantity=Quantity.from_raw(lots * self._units.lot_raw, self._units.size_precision),
+            init_id=UUID4(),
+            ts_init=ts,
+            time_in_force=TimeInForce.IOC,
+            reduce_only=True,
+            tags=[LIQUIDATION_TAG],
+        )
+        self._cache.add_order(order, None)
+        self._accept(ts, order)
+        return order
+
+    def cancel_rest(self, ts: int, order: Any) -> None:
+        """Say that what is left of an order is canceled."""
+        self._canceled(ts, order)
 
     def emit_fill(
         self, ts: int, order: Any, ticks: int, lots: int, *, maker: bool, trade_id: str, fee_nano: int

@@ -63,7 +63,12 @@ class Clockwork:
         self._waiting: tuple[int, int, Decimal] | None = None
         self._paid_hour = 0
         self._state_due = _NEVER
+        self._refresh_due = _NEVER
         self._last_state = 0
+        self._last_ratio = 0.0
+        self._changed = False
+        self._transfers = list(reversed(config.transfers))
+        self.refused_transfers = 0
         self._last_minute = 0
         self._session = 0
 
@@ -73,12 +78,15 @@ class Clockwork:
             self._start(now)
         if now >= self._next_minute:
             self._minutes(now)
+        if self._transfers and now >= self._transfers[-1][0]:
+            self._transfer(now)
         if self._config.funding.enabled:
             self._funding(now)
         if now >= self._state_due:
             self._state(now)
         waiting = _NEVER if self._waiting is None else self._waiting[0] * HOUR_NS + self._grace_ns
-        self.wake_ns = min(self._next_minute, self._next_hour * HOUR_NS, waiting, self._state_due)
+        transfer = self._transfers[-1][0] if self._transfers else _NEVER
+        self.wake_ns = min(self._next_minute, self._next_hour * HOUR_NS, waiting, self._state_due, transfer)
 
     def assumptions(self) -> tuple[str, ...]:
         """Return a sentence for each thing that the data did not bring and that a payment was made on nevertheless."""
@@ -90,10 +98,13 @@ class Clockwork:
             )
         if self.oracle_fallbacks:
             said.append(f"oracle: book mid stood in at {self.oracle_fallbacks} payments")
+        if self.refused_transfers:
+            said.append(f"withdrawals: {self.refused_transfers} were cut to what was withdrawable")
         return tuple(said)
 
     def account_changed(self) -> None:
         """Ask for a report, no sooner than the configured time after the last."""
+        self._changed = True
         due = self._last_state + self._config.account_state_s * SECOND_NS
         self._state_due = min(self._state_due, due)
         self.wake_ns = min(self.wake_ns, due)
@@ -111,7 +122,7 @@ class Clockwork:
         self._next_hour = now // HOUR_NS + 1
         self._paid_hour = now // HOUR_NS
         self._last_state = now
-        self._state_due = now + self._config.account_refresh_s * SECOND_NS
+        self._state_due = self._refresh_due = now + self._config.account_refresh_s * SECOND_NS
         self._last_minute = now
         self._next_minute = (now // MINUTE_NS + 1) * MINUTE_NS
         if self._listener is not None:
@@ -208,8 +219,32 @@ class Clockwork:
     # -- account ----------------------------------------------------------------------------------
 
     def _state(self, now: int) -> None:
+        ledger = self._ledger
+        # looked at each second, sent only when something happened, the ratio has moved or it is time
+        self._state_due = now + SECOND_NS
+        if not self._changed and now < self._refresh_due:
+            if not ledger.position_lots and ledger.resting_tick_lots == (0, 0):
+                return
+            if abs(ledger.margin_ratio - self._last_ratio) <= self._config.account_ratio_step:
+                return
+        self._changed = False
         self._last_state = now
-        refresh = self._config.account_refresh_s if self._ledger.position_lots else HOUR_NS // SECOND_NS
-        self._state_due = now + refresh * SECOND_NS
+        self._last_ratio = ledger.margin_ratio
+        refresh = self._config.account_refresh_s if ledger.position_lots else HOUR_NS // SECOND_NS
+        self._refresh_due = now + refresh * SECOND_NS
         if self._report_account is not None:
             self._report_account(now)
+
+    def _transfer(self, now: int) -> None:
+        while self._transfers and self._transfers[-1][0] <= now:
+            ts_ns, amount = self._transfers.pop()
+            allowed = max(amount, -self._ledger.withdrawable)
+            self.refused_transfers += allowed != amount
+            self.transfer(ts_ns, allowed)
+
+    def transfer(self, ts_ns: int, amount: Decimal) -> None:
+        """Move collateral in (positive) or out, and tell everybody; ``ValueError`` beyond what is withdrawable."""
+        self._ledger.transfer(amount)
+        self.account_changed()
+        if self._listener is not None and amount:
+            self._listener.on_transfer(ts_ns, amount)

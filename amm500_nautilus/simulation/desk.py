@@ -116,7 +116,6 @@ class OrderDesk:
         self._tick_mantissa = tick_mantissa
         self._tick_exponent = tick_exponent
         self._unit_nano = ledger.shape.tick_lot_nano
-        self._leverage = float(ledger.leverage)
         self._unseen = unseen
         self._reduce_only = 0
 
@@ -126,8 +125,9 @@ class OrderDesk:
         """Decide on a new order and rest what may rest."""
         outcome = Outcome(lots=request.lots)
         cap = self.rules.open_order_base
-        if len(self.fills.orders) >= cap and len(self.fills.orders) >= self.rules.open_order_cap(
-            self.ledger.volume
+        # an account at its first thousand may not add what only reduces (protocol: address limits)
+        if len(self.fills.orders) >= cap and (
+            request.reduce_only or len(self.fills.orders) >= self.rules.open_order_cap(self.ledger.volume)
         ):
             outcome.refused = f"{words.TOO_MANY}.{self._suffix}"
             return outcome
@@ -239,23 +239,17 @@ class OrderDesk:
                 outcome.due_post_only = True
                 bid, ask = (self._price_text(self.book.best(side)) for side in (1, -1))
                 return words.post_only_words(bid, ask)
-        if (
-            self.rules.margin_check
-            and not request.reduce_only
-            and not self._affords(request, outcome, replaced)
-        ):
-            return words.MARGIN
+        if self.rules.margin_check and not request.reduce_only:
+            return self._margin_refusal(request.side, outcome.lots, reference, replaced)
         return None
 
-    def _affords(self, request: OrderRequest, outcome: Outcome, replaced: RestingOrder | None) -> bool:
-        ledger = self.ledger
-        reference = request.ticks if request.ticks is not None else self.book.best(-request.side)
-        position = ledger.position_lots * (ledger.mid2_ticks or 2 * reference) * 0.5
-        same_side = ledger.resting_tick_lots[0 if request.side > 0 else 1] + reference * outcome.lots
+    def _margin_refusal(
+        self, side: int, lots: int, reference: int, replaced: RestingOrder | None
+    ) -> str | None:
+        same_side = self.ledger.resting_tick_lots[0 if side > 0 else 1]
         if replaced is not None and not replaced.reduce_only:
             same_side -= replaced.ticks * replaced.lots
-        needed = abs(position) + max(0.0, same_side + min(0.0, position * request.side))
-        return needed * ledger.unit <= ledger.equity_nano / NANO * self._leverage
+        return self.ledger.order_refusal(side, lots, reference, same_side)
 
     def _execute(self, request: OrderRequest, outcome: Outcome) -> None:
         """Take what crosses, then rest what may rest."""

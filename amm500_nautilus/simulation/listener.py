@@ -69,6 +69,51 @@ class FillContext:
     queue_ahead_at_placement: float
 
 
+@dataclass(frozen=True, slots=True)
+class LiquidationRecord:
+    """
+    One act of the venue's liquidation, amounts in collateral units.
+
+    Parameters
+    ----------
+    ts_ns : int
+        Exchange time.
+    act : str
+        ``market_all``, ``market_part``, ``backstop`` or ``adl``.
+    side : int
+        Of the closing: -1 closed a long.
+    lots, left_lots : int
+        Lots closed or taken over, and the signed position that is left.
+    mark : Decimal
+        The mark that decided.
+    value, maintenance : Decimal
+        What backed the position, and what it had to cover.
+    slippage, fee, forfeited : Decimal
+        The loss beyond the PnL at mark (see ``margin.liquidation.LiquidationLoss``).
+    canceled : int
+        Resting orders canceled before.
+
+    """
+
+    ts_ns: int
+    act: str
+    side: int
+    lots: int
+    left_lots: int
+    mark: Decimal
+    value: Decimal
+    maintenance: Decimal
+    slippage: Decimal
+    fee: Decimal
+    forfeited: Decimal
+    canceled: int
+
+    @property
+    def loss(self) -> Decimal:
+        """All of the loss beyond the PnL at mark."""
+        return self.slippage + self.fee + self.forfeited
+
+
 class VenueListener(Protocol):
     """Receives what the simulated venue books, as it happens."""
 
@@ -86,6 +131,14 @@ class VenueListener(Protocol):
 
     def on_funding(self, ts_ns: int, amount: Decimal, rate: Decimal, oracle_px: Decimal) -> None:
         """Take an hour's funding; ``amount`` is negative when paid."""
+        ...
+
+    def on_liquidation(self, record: LiquidationRecord) -> None:
+        """Take an act of liquidation; its fills come before."""
+        ...
+
+    def on_transfer(self, ts_ns: int, amount: Decimal) -> None:
+        """Take a deposit (positive) or withdrawal (negative)."""
         ...
 
     def on_minute(self, ts_ns: int) -> None:

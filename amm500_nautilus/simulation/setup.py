@@ -1,6 +1,7 @@
 """Putting the simulated venue into a backtest engine."""
 
 from dataclasses import dataclass
+from dataclasses import field
 from decimal import Decimal
 from typing import Any
 
@@ -8,27 +9,32 @@ import numpy as np
 from nautilus_trader.model.enums import AccountType
 from nautilus_trader.model.enums import BookType
 from nautilus_trader.model.enums import OmsType
-from nautilus_trader.model.objects import AccountBalance
-from nautilus_trader.model.objects import MarginBalance
 from nautilus_trader.model.objects import Money
 
-from amm500_nautilus.margin.tables import MarginTable
+from amm500_nautilus.simulation.account import AccountReports
 from amm500_nautilus.simulation.book import DisplayedBook
 from amm500_nautilus.simulation.client import VenueExecClient
 from amm500_nautilus.simulation.clockwork import Clockwork
 from amm500_nautilus.simulation.config import VenueConfig
 from amm500_nautilus.simulation.desk import OrderDesk
 from amm500_nautilus.simulation.fill import FillEngine
+from amm500_nautilus.simulation.gate import ActionGate
 from amm500_nautilus.simulation.latency import LatencySampler
 from amm500_nautilus.simulation.ledger import Ledger
 from amm500_nautilus.simulation.listener import FillContext
 from amm500_nautilus.simulation.listener import VenueListener
 from amm500_nautilus.simulation.mids import MidTracker
+from amm500_nautilus.simulation.outage import Outages
 from amm500_nautilus.simulation.queue import UnseenLevel
 from amm500_nautilus.simulation.queue import make_queue_model
 from amm500_nautilus.simulation.units import VenueUnits
 from amm500_nautilus.simulation.venue import VenueModule
 from hyperliquid_hip3.currency import collateral_currency
+
+
+# what a strategy may ask of the venue beside orders, as a message: a number of actions to buy, a leverage to set
+RESERVE_WEIGHT_TOPIC = "amm500.reserve_weight"
+LEVERAGE_TOPIC = "amm500.leverage"
 
 
 @dataclass(slots=True)
@@ -46,6 +52,7 @@ class SimulatedVenue:
     client: VenueExecClient
     clockwork: Clockwork
     config: VenueConfig
+    refused_leverage: list[str] = field(default_factory=list)
 
     def fill_context(self, trade_id: str) -> FillContext:
         """Return what is known of a recent fill by its trade id."""
@@ -54,6 +61,32 @@ class SimulatedVenue:
     def assumptions(self) -> tuple[str, ...]:
         """Return what the venue assumed where the data had nothing, a sentence each; complete once the engine has ended."""
         return self.clockwork.assumptions()
+
+    def deposit(self, ts_ns: int, amount: Decimal) -> None:
+        """Move collateral in; it is no profit."""
+        self.clockwork.transfer(ts_ns, amount)
+
+    def withdraw(self, ts_ns: int, amount: Decimal) -> None:
+        """Move collateral out; ``ValueError`` beyond what is withdrawable."""
+        self.clockwork.transfer(ts_ns, -amount)
+
+    def set_leverage(self, leverage: int) -> None:
+        """Change the leverage; ``ValueError`` in the venue's words where the venue would refuse."""
+        self.ledger.set_leverage(leverage)
+        self.clockwork.account_changed()
+
+    def ask_leverage(self, leverage: int) -> None:
+        """Change the leverage if the venue would; a refusal is kept in ``refused_leverage`` and leaves it as it was."""
+        try:
+            self.set_leverage(leverage)
+        except ValueError as error:
+            self.refused_leverage.append(f"{leverage}: {error}")
+
+    def buy_weight(self, actions: int) -> None:
+        """Buy actions with ``reserveRequestWeight``; the account pays."""
+        if self.client.gate is not None:
+            self.ledger.buy_weight(self.client.gate.buy(actions))
+            self.clockwork.account_changed()
 
     def finish(self, ts_ns: int | None = None) -> None:
         """
@@ -79,7 +112,8 @@ def add_simulated_venue(
 
     Call it once, before strategies are added and before the engine runs. The instrument is added too. Market data
     may be ``OrderBookDepth10``, ``OrderBookDelta``/``OrderBookDeltas`` (snapshots or increments), ``QuoteTick`` and
-    ``TradeTick``; ``IndexPriceUpdate`` is the oracle and ``FundingRateUpdate`` the hour's rate.
+    ``TradeTick``; ``IndexPriceUpdate`` is the oracle and ``FundingRateUpdate`` the hour's rate. A strategy may publish a
+    number of actions to buy on ``RESERVE_WEIGHT_TOPIC`` and a leverage on ``LEVERAGE_TOPIC``; both take effect at once.
 
     Parameters
     ----------
@@ -107,11 +141,16 @@ def add_simulated_venue(
         starting_equity=config.starting_equity,
         rates=config.rates,
         leverage=config.leverage,
-        table=MarginTable(config.max_leverage),
+        table=config.table,
+        mode=config.margin_mode,
+        backstop=config.allows_cross,
     )
     mids = MidTracker(float(units.shape.tick), listener)
     desk = _make_desk(config, ledger, units)
-    reports = _AccountReports(config, ledger, currency, instrument.id)
+    reports = AccountReports(config, ledger, units, instrument.id)
+    gate = None
+    if config.action_limits:
+        gate = ActionGate(growth_mode=config.growth_mode, initial_actions=config.initial_actions)
     report = reports.report if config.account == "ledger" else None
     clockwork = Clockwork(config, ledger, units.shape.tick, listener, report)
     module = VenueModule(
@@ -124,17 +163,21 @@ def add_simulated_venue(
         mids=mids,
         clockwork=clockwork,
         listener=listener,
+        gate=gate,
     )
     _add_venue(engine, instrument, config, currency, module)
     sampler = LatencySampler(config.latency, np.random.default_rng(seed))
-    client = _replace_client(engine, module, desk, sampler, units)
+    client = _replace_client(engine, module, desk, sampler, units, gate, Outages(config.outages))
     reports.client = client
     trader = engine.trader
     module.attach(client, lambda: trader.is_stopped)
     _subscribe(engine, instrument.id, module)
-    return SimulatedVenue(
+    venue = SimulatedVenue(
         ledger=ledger, mids=mids, module=module, client=client, clockwork=clockwork, config=config
     )
+    engine.kernel.msgbus.subscribe(topic=RESERVE_WEIGHT_TOPIC, handler=venue.buy_weight)
+    engine.kernel.msgbus.subscribe(topic=LEVERAGE_TOPIC, handler=venue.ask_leverage)
+    return venue
 
 
 def _make_desk(config: VenueConfig, ledger: Ledger, units: VenueUnits) -> OrderDesk:
@@ -171,7 +214,13 @@ def _add_venue(engine: Any, instrument: Any, config: VenueConfig, currency: Any,
 
 
 def _replace_client(
-    engine: Any, module: VenueModule, desk: OrderDesk, sampler: LatencySampler, units: VenueUnits
+    engine: Any,
+    module: VenueModule,
+    desk: OrderDesk,
+    sampler: LatencySampler,
+    units: VenueUnits,
+    gate: ActionGate | None,
+    outages: Outages,
 ) -> VenueExecClient:
     """Put the venue's client where the engine put its own."""
     exchange = module.exchange
@@ -185,7 +234,10 @@ def _replace_client(
         desk=desk,
         latency=sampler,
         units=units,
+        instrument_id=module.instrument_id,
         taker_fill=module.taker_fill,
+        gate=gate,
+        outages=outages,
     )
     exchange.register_client(client)
     kernel.exec_engine.register_client(client)
@@ -197,57 +249,3 @@ def _subscribe(engine: Any, instrument_id: Any, module: VenueModule) -> None:
     tail = f"{instrument_id.venue}.{instrument_id.symbol}"
     msgbus.subscribe(topic=f"data.index_prices.{tail}", handler=module.on_index_price)
     msgbus.subscribe(topic=f"data.funding_rates.{tail}", handler=module.on_funding_rate)
-
-
-class _AccountReports:
-    """Reports the ledger as the engine's account."""
-
-    def __init__(self, config: VenueConfig, ledger: Ledger, currency: Any, instrument_id: Any) -> None:
-        self._config = config
-        self._ledger = ledger
-        self._currency = currency
-        self._instrument_id = instrument_id
-        self.client: VenueExecClient | None = None
-
-    def report(self, ts_ns: int) -> None:
-        """
-        Send an ``AccountState`` in the shape that all engines share.
-
-        ``initial`` is margin held by orders and ``maintenance`` the position's margin, so that the engine's sum of the two
-        is what is locked; the venue's maintenance margin and the ratios are in ``info``.
-        """
-        if self.client is None:
-            return
-        ledger = self._ledger
-        ratios = ledger.ratios
-        total = ledger.balance
-        used = Decimal(repr(ratios.position_margin + ratios.order_margin))
-        equity = ledger.equity
-        withdrawable = max(Decimal(0), equity - used)
-        total_money = Money(total, self._currency)
-        locked = Money(min(max(total, Decimal(0)), used), self._currency)
-        info = {
-            "equity": str(equity),
-            "margin_used": str(used.quantize(Decimal("0.000001"))),
-            "maintenance": f"{ratios.maintenance:.6f}",
-            "margin_ratio": ratios.margin_ratio,
-            "position_margin_ratio": ratios.position_margin_ratio,
-            "maintenance_ratio": ratios.maintenance_ratio,
-            "withdrawable": str(withdrawable.quantize(Decimal("0.000001"))),
-            "dex": self._config.dex,
-            "collateral": self._config.collateral,
-            "account_mode": "standard",
-        }
-        self.client.generate_account_state(
-            balances=[AccountBalance(total_money, locked, total_money - locked)],
-            margins=[
-                MarginBalance(
-                    Money(ratios.order_margin, self._currency),
-                    Money(ratios.position_margin, self._currency),
-                    self._instrument_id,
-                )
-            ],
-            reported=True,
-            ts_event=ts_ns,
-            info=info,
-        )

@@ -33,8 +33,11 @@ from amm500_nautilus.simulation.engine_care import EngineCare
 from amm500_nautilus.simulation.fill import Fill
 from amm500_nautilus.simulation.fill import FillEngine
 from amm500_nautilus.simulation.fill import RestingOrder
+from amm500_nautilus.simulation.gate import ActionGate
 from amm500_nautilus.simulation.ledger import NANO
+from amm500_nautilus.simulation.ledger import FillResult
 from amm500_nautilus.simulation.ledger import Ledger
+from amm500_nautilus.simulation.liquidator import Liquidator
 from amm500_nautilus.simulation.listener import FillContext
 from amm500_nautilus.simulation.listener import LedgerFill
 from amm500_nautilus.simulation.listener import VenueListener
@@ -65,6 +68,8 @@ class VenueModule(SimulationModule):
         What happens by the clock.
     listener : VenueListener, optional
         Who keeps records.
+    gate : ActionGate, optional
+        Who meters actions; traded volume is credited there.
 
     """
 
@@ -80,9 +85,10 @@ class VenueModule(SimulationModule):
         mids: MidTracker,
         clockwork: Clockwork,
         listener: VenueListener | None = None,
+        gate: ActionGate | None = None,
     ) -> None:
         super().__init__(SimulationModuleConfig())
-        self._iid = instrument_id
+        self.instrument_id = instrument_id
         self._units = units
         self._tick_raw = units.tick_raw
         self._lot_raw = units.lot_raw
@@ -94,6 +100,9 @@ class VenueModule(SimulationModule):
         self._mids = mids
         self._clockwork = clockwork
         self._listener = listener
+        self._gate = gate
+        self._unit = ledger.unit
+        self.liquidator = Liquidator(ledger=ledger, desk=desk, book_fill=self._book_taken, listener=listener)
         self._client: VenueExecClient | None = None
         self._inflight: list[Any] = []
         self._is_stopped: Callable[[], bool] = lambda: False
@@ -121,7 +130,7 @@ class VenueModule(SimulationModule):
 
     def pre_process(self, data: Any) -> None:
         """Let earlier commands arrive, then let the datum move queues and fill orders."""
-        if data.instrument_id != self._iid:
+        if data.instrument_id != self.instrument_id:
             return
         handler = self._handlers.get(type(data))
         if handler is None:
@@ -135,6 +144,9 @@ class VenueModule(SimulationModule):
 
     def process(self, ts_now: int) -> None:
         """Let commands arrive that no datum came before, and do what is due by the clock."""
+        client = self._client
+        if client is not None and client.held:
+            client.hear(ts_now - self._lag_ns)
         if self._inflight:
             # the market is seen lag_ns late, so the venue's present is that far behind the engine's
             present = ts_now - self._lag_ns
@@ -144,6 +156,9 @@ class VenueModule(SimulationModule):
                 self._client.wind_up(present)  # type: ignore[union-attr]
         if ts_now >= self._clockwork.wake_ns:
             self._clockwork.wake(ts_now)
+        ledger = self._ledger
+        if not ledger.safe_low <= ledger.mid2_ticks <= ledger.safe_high and client is not None:
+            self.liquidator.act(ts_now - self._lag_ns, client)
         if self._ledger.fills != self._settled_fills:
             self._settled_fills = self._ledger.fills
             if self.care is not None:
@@ -341,6 +356,12 @@ class VenueModule(SimulationModule):
         """Book and emit a fill of ours that took displayed size."""
         self._book_fill(ts, order, ticks, lots, None)
 
+    def _book_taken(
+        self, ts: int, order: Any, ticks: int, lots: int, result: FillResult | None
+    ) -> FillResult:
+        """Book and emit a fill of the venue's own order; with a result the ledger has it already."""
+        return self._book_fill(ts, order, ticks, lots, None, result=result)
+
     def _book_fill(
         self,
         ts: int,
@@ -350,12 +371,16 @@ class VenueModule(SimulationModule):
         resting: RestingOrder | None,
         *,
         by_trade: bool = False,
-    ) -> None:
+        result: FillResult | None = None,
+    ) -> FillResult:
         ledger = self._ledger
         side = 1 if order.side == OrderSide.BUY else -1
         maker = resting is not None
-        index = ledger.fills
-        result = ledger.apply_fill(side, lots, ticks, maker=maker)
+        if result is None:
+            result = ledger.apply_fill(side, lots, ticks, maker=maker)
+        index = ledger.fills - 1
+        if self._gate is not None:
+            self._gate.address.on_volume(ticks * lots * self._unit)
         trade_id = str(index + 1)
         self._mids.add_fill(index, ts)
         unseen = resting.unseen if resting is not None else False
@@ -397,6 +422,7 @@ class VenueModule(SimulationModule):
                 client.resize_resting(ts, other, keeps)
             else:
                 client.cancel_resting(ts, other)
+        return result
 
     def fill_context(self, trade_id: str) -> FillContext:
         """

@@ -6,13 +6,19 @@ import pytest
 from nautilus_trader.model.instruments import PerpetualContract
 
 from amm500_catalog import MarketSpec
+from amm500_nautilus.margin.position import MarginMode
 from hyperliquid_hip3.constants import builder_asset_id
 from hyperliquid_hip3.constants import info_weight
 from hyperliquid_hip3.constants import split_coin
+from hyperliquid_hip3.instruments import declared_modes
+from hyperliquid_hip3.instruments import declared_table
 from hyperliquid_hip3.instruments import first_tier_fees
 from hyperliquid_hip3.instruments import make_instrument
 from hyperliquid_hip3.instruments import make_perpetual
 from hyperliquid_hip3.instruments import make_perpetual_from_entry
+from hyperliquid_hip3.instruments import make_perpetual_from_meta
+from hyperliquid_hip3.instruments import table_of
+from hyperliquid_hip3.parsing import parse_meta
 from hyperliquid_hip3.records import PerpEntry
 
 
@@ -122,3 +128,83 @@ def test_a_coin_splits_into_dex_and_name(coin, parts):
 )
 def test_a_request_weighs_its_type_and_its_rows(kind, rows, weight):
     assert info_weight(kind, rows) == weight
+
+
+META = {
+    "universe": [
+        {"name": "km:OLD", "szDecimals": 2, "maxLeverage": 10, "marginTableId": 10, "isDelisted": True},
+        {
+            "name": "km:US500",
+            "szDecimals": 3,
+            "maxLeverage": 25,
+            "marginTableId": 61,
+            "growthMode": "enabled",
+            "deployerFeeScale": "0.5",
+        },
+        {
+            "name": "km:THIN",
+            "szDecimals": 1,
+            "maxLeverage": 5,
+            "marginTableId": 5,
+            "marginMode": "strictIsolated",
+        },
+    ],
+    "marginTables": [
+        [
+            61,
+            {
+                "description": "tiers of this test",
+                "marginTiers": [
+                    {"lowerBound": "0.0", "maxLeverage": 25},
+                    {"lowerBound": "2000000.0", "maxLeverage": 10},
+                ],
+            },
+        ]
+    ],
+    "collateralToken": 360,
+}
+
+
+def from_meta(coin: str, price: str | None = "690") -> PerpetualContract:
+    return make_perpetual_from_meta(parse_meta(META), coin, "USDH", price, 1, asset_base=150_000)
+
+
+def test_an_instrument_from_meta_has_its_lot_tick_leverage_fees_and_flags():
+    instrument = from_meta("km:US500")
+    assert (str(instrument.price_increment), str(instrument.size_increment)) == ("0.01", "0.001")
+    assert (instrument.margin_init, instrument.margin_maint) == (Decimal("0.04"), Decimal("0.02"))
+    # base 0.015 % times 1 + 0.5, a tenth in growth mode
+    assert instrument.maker_fee == Decimal("0.0000225")
+    info = instrument.info
+    assert (info["asset_id"], info["growth_mode"], info["is_delisted"]) == (150_001, True, False)
+    assert info["margin_table_id"] == 61
+
+
+@pytest.mark.parametrize(("price", "tick"), [("99.5", "0.001"), ("690", "0.01"), ("1050", "0.1")])
+def test_the_tick_keeps_five_significant_figures(price, tick):
+    assert str(from_meta("km:US500", price).price_increment) == tick
+
+
+def test_the_margin_tiers_survive_in_the_instrument_and_give_the_venue_s_maintenance():
+    instrument = from_meta("km:US500")
+    kept = PerpetualContract.from_dict(PerpetualContract.to_dict(instrument))
+    table = declared_table(kept.info)
+    assert table is not None
+    # 2 % of two million and 5 % of the million above
+    assert table.maintenance(Decimal(3_000_000)) == Decimal(90_000)
+    assert table.max_leverage_at(Decimal(3_000_000)) == 10
+
+
+def test_a_delisted_market_says_so_and_a_strict_isolated_one_allows_nothing_else():
+    assert from_meta("km:OLD").info["is_delisted"] is True
+    assert declared_modes(from_meta("km:THIN").info) == (MarginMode.STRICT_ISOLATED,)
+    assert declared_modes(from_meta("km:US500").info) == (MarginMode.CROSS, MarginMode.ISOLATED)
+    assert declared_table(None) is None
+
+
+def test_a_coin_or_a_margin_table_that_meta_lacks_is_refused():
+    with pytest.raises(ValueError, match="must be one of km:OLD, km:US500, km:THIN"):
+        from_meta("km:NONE")
+    entry = PerpEntry(index=0, coin="km:US500", sz_decimals=3, max_leverage=25, margin_table_id=70)
+    with pytest.raises(ValueError, match="margin table 70"):
+        table_of(entry, parse_meta(META))

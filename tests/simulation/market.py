@@ -30,6 +30,7 @@ from nautilus_trader.trading.strategy import Strategy
 
 from amm500_catalog import USDH
 from amm500_nautilus.simulation.listener import LedgerFill
+from amm500_nautilus.simulation.listener import LiquidationRecord
 
 
 T0 = 1_767_571_200_000_000_000  # 2026-01-05 00:00 UTC, a Monday
@@ -216,6 +217,8 @@ class Recorder:
     markouts: list[tuple[int, int, float]] = field(default_factory=list)
     funding: list[tuple[int, Decimal, Decimal, Decimal]] = field(default_factory=list)
     minutes: list[int] = field(default_factory=list)
+    liquidations: list[LiquidationRecord] = field(default_factory=list)
+    transfers: list[tuple[int, Decimal]] = field(default_factory=list)
 
     def on_ledger_fill(self, fill: LedgerFill) -> None:
         self.fills.append(fill)
@@ -225,6 +228,12 @@ class Recorder:
 
     def on_funding(self, ts_ns: int, amount: Decimal, rate: Decimal, oracle_px: Decimal) -> None:
         self.funding.append((ts_ns, amount, rate, oracle_px))
+
+    def on_liquidation(self, record: LiquidationRecord) -> None:
+        self.liquidations.append(record)
+
+    def on_transfer(self, ts_ns: int, amount: Decimal) -> None:
+        self.transfers.append((ts_ns, amount))
 
     def on_minute(self, ts_ns: int) -> None:
         self.minutes.append(ts_ns)

@@ -1,0 +1,79 @@
+"""What the risk engine decided in a run: its file, and its figures in the summary."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from amm500_nautilus.report.buffers import CsvStream
+from amm500_nautilus.risk.types import RiskDecision
+
+
+RISK_FILE = "risk.csv"
+RISK_COLUMNS = ("ts", "ts_ns", "subject", "approved", "reason", "numbers")
+RISK_TOPIC = "amm500.risk"
+STATE = "state"
+
+
+class RiskStream:
+    """
+    Write each decision of the risk engine as it is made.
+
+    Parameters
+    ----------
+    out_dir : Path
+        The run directory.
+
+    """
+
+    def __init__(self, out_dir: Path) -> None:
+        self.stream = CsvStream(out_dir / RISK_FILE, RISK_COLUMNS)
+
+    def on_decision(self, decision: RiskDecision) -> None:
+        """Write one decision; its numbers as JSON."""
+        self.stream.write(
+            {
+                "ts": str(pd.Timestamp(decision.ts_ns, tz="UTC")),
+                "ts_ns": decision.ts_ns,
+                "subject": decision.subject,
+                "approved": int(decision.approved),
+                "reason": decision.reason,
+                "numbers": json.dumps(
+                    {name: float(value) for name, value in decision.numbers.items()}, separators=(",", ":")
+                ),
+            }
+        )
+
+
+def risk_figures(run_dir: Path, end_ns: int) -> dict[str, Any]:
+    """
+    Return the summary's risk section from a run's file; empty for a run that has none.
+
+    ``final_state`` at the end; ``states`` the share of time from the first decision to ``end_ns`` in each state; ``fired`` how
+    often each reason was raised; ``refused_orders`` by reason; ``reductions`` by reason; ``levels`` how often each was entered.
+    """
+    path = run_dir / RISK_FILE
+    if not path.exists():
+        return {}
+    frame = pd.read_csv(path, keep_default_na=False)
+    states = frame[frame["subject"] == STATE]
+    spans = states["ts_ns"].shift(-1, fill_value=end_ns) - states["ts_ns"]
+    total = float(spans.sum())
+    shares = spans.groupby(states["reason"]).sum() / total if total > 0 else spans.iloc[:0]
+    orders = frame[(frame["subject"] == "order") & (frame["approved"] == 0)]
+    weights = orders["numbers"].map(lambda text: json.loads(text).get("count", 1.0))
+    return {
+        "final_state": str(states["reason"].iloc[-1]) if len(states) else None,
+        "states": {str(name): float(share) for name, share in shares.items()},
+        "fired": _counts(frame[(frame["subject"] == "reason") & (frame["approved"] == 0)]),
+        "refused_orders": {
+            str(name): int(count) for name, count in weights.groupby(orders["reason"]).sum().items()
+        },
+        "reductions": _counts(frame[frame["subject"] == "reduce"]),
+        "levels": _counts(frame[frame["subject"] == "level"]),
+    }
+
+
+def _counts(frame: pd.DataFrame) -> dict[str, int]:
+    return {str(name): int(count) for name, count in frame["reason"].value_counts().sort_index().items()}
