@@ -41,15 +41,17 @@ class AccountEcho:
         self._reported = 0.0
         self._cash = 0.0
         self._position_value = 0.0
+        self._is_balance = False
         self.net_transfers = 0.0
         self.funding = 0.0
         self.maintenance_rate = 0.0
         self.collateral_price: float | None = None
         self.liquidation_price: float | None = None
 
-    def on_report(self, equity: float, position_value: float) -> None:
-        """Take a reported equity, with our own position at the mid of now."""
+    def on_report(self, equity: float, position_value: float, *, is_balance: bool = False) -> None:
+        """Take a reported equity with our own position's value then; ``is_balance`` if it leaves unrealised PnL out."""
         self._reported, self._position_value, self._cash = equity, position_value, 0.0
+        self._is_balance = is_balance
 
     def value_position(self, position_value: float) -> None:
         """Set what the position of the last report was worth then, where no price was known."""
@@ -59,8 +61,11 @@ class AccountEcho:
         """Move cash by a fill: what was received less what was paid, the fee included."""
         self._cash += cash
 
-    def equity(self, position_value: float) -> float:
-        """Return equity with our position worth ``position_value`` now."""
+    def equity(self, position_value: float, unrealized: float = 0.0) -> float:
+        """Return equity with our position worth ``position_value`` now, ``unrealized`` more than it cost."""
+        if self._is_balance:
+            # the engine's own account is reported at every fill, fees and realised PnL included
+            return self._reported + unrealized
         return self._reported + self._cash + position_value - self._position_value
 
 
@@ -102,6 +107,7 @@ class Guard:
         self.echo = AccountEcho()
         self._enabled = config.enabled
         self._flattener = Flattener(flatten)
+        self._through_bps = flatten.through_bps[0]
         self._max_leverage = max_leverage
         self._tick, self._unit = tick, tick * lot
         self._daily = daily
@@ -136,7 +142,9 @@ class Guard:
         self._unvalued_lots = position_lots if mid <= 0 else 0
         transfers = float(info.get("net_transfers", echo.net_transfers))
         funding = float(info.get("funding", echo.funding))
-        if mid > 0:
+        # a plain venue of the engine reports balances only: there is nothing to compare with what the price did
+        is_balance = "equity" not in info
+        if mid > 0 and not is_balance:
             self.engine.on_account(
                 equity=equity,
                 position_value=value,
@@ -144,7 +152,7 @@ class Guard:
                 transfers=transfers - echo.net_transfers,
             )
         echo.net_transfers, echo.funding = transfers, funding
-        echo.on_report(equity, value)
+        echo.on_report(equity, value, is_balance=is_balance)
         maintenance = float(info.get("maintenance", 0.0))
         echo.maintenance_rate = maintenance / abs(value) if value and maintenance > 0 else 0.0
         price = info.get("collateral_price")
@@ -179,7 +187,7 @@ class Guard:
         )
 
     def on_rejection(self, ts_ns: int) -> None:
-        """Count an order, modify or cancel that the venue refused."""
+        """Count an order or a modify that the venue refused; a refused cancel only says that the order was gone before."""
         self.engine.on_rejection(ts_ns)
 
     # -- once a second --------------------------------------------------------------------------------------------
@@ -193,8 +201,10 @@ class Guard:
         budget: ActionBudget,
         *,
         volatility: Mapping[str, float],
-    ) -> RiskVerdict:
-        """Show the risk engine everything, make the quotes obey, and return its verdict."""
+    ) -> RiskVerdict | None:
+        """Show the risk engine everything, make the quotes obey, and return its verdict; None before the first account report."""
+        if self._info is None:
+            return None
         if self._daily and ts_ns // DAY_NS != self._day:
             self._day = ts_ns // DAY_NS
             self.engine.new_session()
@@ -210,7 +220,7 @@ class Guard:
         totals = self._totals
         value = lots * self._mid * self._unit
         echo = self.echo
-        equity = echo.equity(value)
+        equity = echo.equity(value, lots * (self._mid - account.entry_ticks) * self._unit)
         totals.equity = equity
         book_age, oracle_age, frozen = quotes.ages(ts_ns)
         maintenance = echo.maintenance_rate * abs(value)
@@ -315,7 +325,7 @@ class Guard:
             if verdict.reduce_lots <= 0 or position_lots == 0 or in_flight:
                 return None, stale
             side = -BUY if position_lots > 0 else BUY
-            through = touch[1 if side > 0 else 0] * quotes.config.rebalance.ioc_through_bps * 1e-4
+            through = touch[1 if side > 0 else 0] * self._through_bps * 1e-4
             price = round(touch[1] + through) if side > 0 else round(touch[0] - through)
             lots = min(verdict.reduce_lots, abs(position_lots))
             return Place(side, price, lots, RISK_LEVEL, reduce_only=True, ioc=True), stale
@@ -362,6 +372,13 @@ class Guard:
         else:
             self._say_refused(decision)
         return decision.approved
+
+    def finish(self, ts_ns: int) -> None:
+        """Say how many refusals have not been said yet."""
+        for reason, (since, count) in self._refused.items():
+            if count:
+                self._refused[reason] = (since, 0)
+                self._say(RiskDecision(ts_ns, "order", False, reason, {"count": count}))
 
     def _say_refused(self, decision: RiskDecision) -> None:
         """Say the first refusal for a reason at once, and what followed it at most once a minute, with how many there were."""

@@ -58,6 +58,8 @@ NS_PER_MS = 1_000_000
 DECISION_TOPIC = "amm500.decision"
 ACTION_TOPIC = "amm500.action"
 RISK_TOPIC = "amm500.risk"
+# the number of actions to buy: whoever carries our actions to the venue listens
+WEIGHT_TOPIC = "amm500.reserve_weight"
 CYCLE_TIMER = "amm500-cycle"
 OPEN_ALERT = "amm500-open"
 SEEN_TRADES = 10_000
@@ -193,6 +195,8 @@ class MarketMaker(Strategy):
         for name in (CYCLE_TIMER, OPEN_ALERT):
             if name in self.clock.timer_names:
                 self.clock.cancel_timer(name)
+        if hasattr(self, "guard"):
+            self.guard.finish(self.clock.timestamp_ns())
         open_count = len(self._orders.slots)
         if open_count:
             self._count("cancel", open_count)
@@ -288,10 +292,15 @@ class MarketMaker(Strategy):
             return
         ts_ns = event.ts_event
         self._next_cycle_ns = ts_ns + 1
+        self._read_book()
         self._judge(ts_ns)
         self._decide(ts_ns)
         if self.config.risk.enabled:
             self._act_on_risk(ts_ns)
+        buy = self.budget.weight_to_buy(len(self._orders.slots))
+        if buy:
+            self.budget.on_bought(buy)
+            self.msgbus.publish(WEIGHT_TOPIC, buy)
         self._tidy(ts_ns)
 
     def _judge(self, ts_ns: int) -> None:
@@ -315,11 +324,14 @@ class MarketMaker(Strategy):
     def _say(self, decision: RiskDecision) -> None:
         self.msgbus.publish(RISK_TOPIC, decision)
 
-    def _decide(self, ts_ns: int) -> None:
+    def _read_book(self) -> None:
         book = self._book
         if book is not None:
             self.engine.on_book(self._books.read(book))
             self._book = None
+
+    def _decide(self, ts_ns: int) -> None:
+        self._read_book()
         self._account.position_lots = self.inventory.lots
         self._account.entry_ticks = self.inventory.entry_ticks
         orders = self._orders

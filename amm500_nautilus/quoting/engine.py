@@ -63,6 +63,18 @@ def make_model(config: QuotingConfig) -> QuotingModel:
     return TieredModel(config.ladder)
 
 
+def _within(levels: tuple[Level, ...], most: int) -> tuple[Level, ...]:
+    """Return the levels, best first, cut off where their sizes reach ``most`` lots."""
+    out: list[Level] = []
+    for level in levels:
+        lots = min(level.lots, most)
+        if lots <= 0:
+            break
+        out.append(Level(level.price_ticks, lots))
+        most -= lots
+    return tuple(out)
+
+
 @dataclass(slots=True)
 class _Reading:
     """What one cycle found before anything is priced; ``lot_value`` and ``limit`` in collateral units."""
@@ -435,6 +447,8 @@ class QuoteEngine:
                 if position == 0:
                     return (), ()
                 side = 1 if position > 0 else -1
+                # what closes more than there is opens the other way
+                bids, asks = _within(bids, abs(position)), _within(asks, abs(position))
         return (() if side > 0 else bids), (() if side < 0 else asks)
 
     def _rebalance(

@@ -475,8 +475,6 @@ class RiskEngine:
             "rejections": self._rejections.save(),
             "velocity": self._velocity.save(),
             "stages": dict(self._stages),
-            "refresh": list(self._refresh) if self._refresh is not None else None,
-            "cash": self._cash,
             "equity": self._equity,
             "implausible": self._board.implausible,
             "exposure_scale": self._exposure_scale,
@@ -501,9 +499,8 @@ class RiskEngine:
         self._velocity.load(state["velocity"])
         self._stages.update({name: int(at) for name, at in state["stages"].items() if name in self._stages})
         self._is_tense = any(self._stages.values())
-        refresh = state["refresh"]
-        self._refresh = None if refresh is None else (float(refresh[0]), float(refresh[1]))
-        self._cash = float(state["cash"])
+        # what was reported before the restart explains nothing that happened while nobody looked
+        self._refresh, self._cash = None, 0.0
         self._equity = float(state["equity"])
         self._board.implausible = state["implausible"]
         self._exposure_scale = float(state["exposure_scale"])

@@ -82,8 +82,9 @@ class OrderLimits:
     """
     Refuse an order whose worst case passes a limit.
 
-    The worst case of a buy is that it and every other buy fill and no sell does. Orders against the position are netted with
-    what reduce-only orders leave of it. Margin is the position's plus the larger netted side's, over equity.
+    The worst case of a buy is that it and every other buy fill and no sell does; against a short position, after reduce-only
+    orders have closed it. Margin is the position's plus the larger side's, netted with what reduce-only orders leave of the
+    position, over equity.
 
     Parameters
     ----------
@@ -128,19 +129,19 @@ class OrderLimits:
                 return RiskDecision(
                     ts_ns, "order", True, "reduces", {"lots": lots, "position_lots": position}
                 )
-            # closing orders are netted with what reduce-only orders leave of the position
-            if room > 0:
-                worst_lots, worst = side_lots - room, side_value - notional * room / held
-            else:
-                worst_lots, worst = side_lots, side_value
+            # a reduce-only order may close the position first, and all of this side then opens the other way
+            worst_lots, worst = side_lots, side_value
+            # margin is held for what closing orders, netted with what reduce-only orders leave of the position, would open
+            netted = side_value - notional * room / held if room > 0 else side_value
             # the other side adds to the position and stands beside it in full
-            used = notional + (worst if worst > other else other)  # noqa: FURB136 - a call costs as much as the rest
+            used = notional + (netted if netted > other else other)  # noqa: FURB136 - a call costs as much as the rest
         else:
             if reduce_only:
                 return RiskDecision(
                     ts_ns, "order", True, "reduces", {"lots": lots, "position_lots": position}
                 )
             worst_lots, worst = side_lots + held, side_value + notional
+            netted = worst
             used = other if other > worst else worst  # noqa: FURB136
         most, most_lots, most_notional, most_order = self._caps
         leverage = totals.leverage
@@ -164,10 +165,10 @@ class OrderLimits:
                 RiskDecision, (ts_ns, "order", True, "within_limits", numbers)
             )
             return approval
-        return self._refusal(ts_ns, ask, totals, numbers)
+        return self._refusal(ts_ns, ask, totals, numbers, netted)
 
     def _refusal(
-        self, ts_ns: int, ask: OrderAsk, totals: ExposureTotals, numbers: dict[str, float]
+        self, ts_ns: int, ask: OrderAsk, totals: ExposureTotals, numbers: dict[str, float], netted: float
     ) -> RiskDecision:
         """Name the first limit that is passed, unless the order leaves nothing larger than it was."""
         if ask.lots <= ask.old_lots and ask.value <= ask.old_value:
@@ -184,7 +185,7 @@ class OrderLimits:
             reason = "margin_ratio"
         elif not worst <= numbers["limit"]:
             reason = "exposure_limit"
-        elif min(ask.value - ask.old_value, worst) <= totals.available * totals.leverage:
+        elif min(ask.value - ask.old_value, netted) <= totals.available * totals.leverage:
             return RiskDecision(ts_ns, "order", True, "within_limits", numbers)
         else:
             reason = "available_margin"

@@ -26,8 +26,10 @@ from amm500_nautilus.config import MarketMakerConfig
 from amm500_nautilus.margin.fees import FeeRates
 from amm500_nautilus.margin.fees import FeeSchedule
 from amm500_nautilus.margin.fees import hip3_rates
+from amm500_nautilus.margin.position import MarginMode
 from amm500_nautilus.quoting.config import QuotingConfig
 from amm500_nautilus.quoting.engine import QuoteEngine
+from amm500_nautilus.quoting.skew import exposure_limit
 from amm500_nautilus.quoting.types import MarketShape
 from amm500_nautilus.report.recorder import RunRecorder
 from amm500_nautilus.report.summary import write_summary
@@ -36,13 +38,18 @@ from amm500_nautilus.report.terminal import print_summary
 from amm500_nautilus.report.types import BudgetFacts
 from amm500_nautilus.report.types import ReportContext
 from amm500_nautilus.report.types import TargetLevels
+from amm500_nautilus.research.shock import under_shock
+from amm500_nautilus.research.stress import shock_of
 from amm500_nautilus.risk.budget import GROWTH_SHARE
+from amm500_nautilus.risk.check import FullLadder
+from amm500_nautilus.risk.engine import RiskEngine
 from amm500_nautilus.runtime.config import RunConfig
 from amm500_nautilus.runtime.config import load_config
 from amm500_nautilus.runtime.data import TRADING_DAYS
 from amm500_nautilus.runtime.data import prepare
 from amm500_nautilus.runtime.data import reference_id
 from amm500_nautilus.runtime.data import resolve_market
+from amm500_nautilus.runtime.data import under_scenario
 from amm500_nautilus.runtime.exits import DONE
 from amm500_nautilus.runtime.exits import guarded
 from amm500_nautilus.runtime.models import build
@@ -56,6 +63,8 @@ from amm500_nautilus.simulation.engine_care import keep_engine_flat
 from amm500_nautilus.simulation.rules import VenueRules
 from amm500_nautilus.simulation.setup import add_simulated_venue
 from amm500_nautilus.strategy import MarketMaker
+from hyperliquid_hip3.instruments import declared_modes
+from hyperliquid_hip3.instruments import declared_table
 from hyperliquid_hip3.instruments import make_instrument
 
 
@@ -97,6 +106,13 @@ def venue_config(config: RunConfig, dataset: Dataset, market: MarketSpec) -> Ven
     funding = FundingConfig(enabled=config.venue.funding)
     if config.market.funding_rate is not None:
         funding = replace(funding, default_rate=Decimal(str(config.market.funding_rate)))
+    modes = declared_modes(dataset.instrument.info)
+    if config.account.margin_mode not in modes:
+        allowed = ", ".join(mode.value for mode in modes)
+        raise InputError(
+            f"{config.account.margin_mode.value}; {market.coin} allows {allowed}",
+            f"{config.name}: account.margin_mode",
+        )
     rules: VenueRules = build(config.venue.rules)
     if market.coin != MarketSpec().coin:
         # the asset's number is quoted in refusals; only the default market's is known without asking the venue
@@ -107,6 +123,14 @@ def venue_config(config: RunConfig, dataset: Dataset, market: MarketSpec) -> Ven
         dex=market.dex,
         leverage=Decimal(str(config.account.leverage)),
         max_leverage=market.max_leverage,
+        margin_table=declared_table(dataset.instrument.info),
+        margin_mode=config.account.margin_mode,
+        allows_cross=MarginMode.CROSS in modes,
+        collateral_price=tuple((point.ts_ns, point.price) for point in config.account.collateral_points()),
+        transfers=tuple((move.ts_ns, move.amount) for move in config.account.transfers),
+        action_limits=config.venue.action_limits,
+        initial_actions=int(build(config.strategy.budget).initial_actions),
+        growth_mode=market.growth_mode and bool(market.dex),
         rates=fee_rates(config, market),
         latency=build(config.venue.latency),
         fill=build(config.venue.fill),
@@ -114,6 +138,12 @@ def venue_config(config: RunConfig, dataset: Dataset, market: MarketSpec) -> Ven
         funding=funding,
         sessions=dataset.info.sessions,
     )
+
+
+def with_outages(venue: VenueConfig, dataset: Dataset) -> VenueConfig:
+    """Return the venue with the outages of the dataset's stress scenario."""
+    shock = shock_of(dataset.info.params)
+    return venue if shock is None else replace(venue, outages=shock.outages)
 
 
 def strategy_config(config: RunConfig, dataset: Dataset, market: MarketSpec) -> MarketMakerConfig:
@@ -132,6 +162,10 @@ def strategy_config(config: RunConfig, dataset: Dataset, market: MarketSpec) -> 
         instrument_id=InstrumentId.from_str(dataset.info.instrument_id),
         quoting=replace(quoting, spread=replace(quoting.spread, maker_fee_bps=fee_bps)),
         budget=build(config.strategy.budget),
+        risk=build(config.strategy.risk),
+        flatten=build(config.strategy.flatten),
+        risk_session=config.strategy.risk_session,
+        max_leverage=float(market.max_leverage),
         reference_id=InstrumentId.from_str(reference_id(reference)) if reference else None,
         book_source="deltas" if "OrderBookDelta" in streams else "depth",
         leverage=config.account.leverage,
@@ -144,9 +178,11 @@ def strategy_config(config: RunConfig, dataset: Dataset, market: MarketSpec) -> 
     )
 
 
-def check_ladder(config: RunConfig, shape: MarketShape, price: float) -> None:
+def check_ladder(
+    config: RunConfig, shape: MarketShape, price: float, *, max_leverage: float | None = None
+) -> None:
     """
-    Refuse a configuration whose ladder cannot be quoted with this account at this price.
+    Refuse a configuration whose ladder cannot be quoted with this account at this price, or would trip its own switches.
 
     Raises
     ------
@@ -155,9 +191,30 @@ def check_ladder(config: RunConfig, shape: MarketShape, price: float) -> None:
 
     """
     engine = QuoteEngine(shape, build(config.strategy.quoting))
-    problems = engine.check(float(config.account.equity), config.account.leverage, price)
+    equity, leverage = float(config.account.equity), config.account.leverage
+    problems = engine.check(equity, leverage, price)
     if problems:
         raise InputError("; ".join(problems), f"{config.name}: strategy.quoting")
+    quoting = engine.config
+    limit = exposure_limit(equity, leverage, basis=quoting.basis, max_exposure=quoting.max_exposure)
+    ticks = round(price / shape.tick)
+    plan = engine.first_ladder(equity, leverage, ticks, ticks + 1)
+    sides = [sum(level.lots * level.price_ticks for level in side) for side in (plan.bids, plan.asks)]
+    risk = RiskEngine(build(config.strategy.risk), leverage=leverage, lot=shape.lot)
+    problems = risk.check_config(
+        FullLadder(
+            equity=equity,
+            leverage=leverage,
+            max_leverage=max_leverage or float(config.market.spec().max_leverage),
+            exposure_limit=limit,
+            one_sided=quoting.rebalance.one_sided,
+            side_value=max(sides) * shape.tick_lot_value,
+            price=price,
+            lot=shape.lot,
+        )
+    )
+    if problems:
+        raise InputError("; ".join(problems), f"{config.name}: strategy.risk")
 
 
 def market_shape(config: RunConfig, price: float) -> MarketShape:
@@ -179,9 +236,17 @@ def make_engine() -> BacktestEngine:
     )
 
 
-def run(config: RunConfig, *, out: Path | None = None, progress: Progress | None = None) -> BacktestResult:
+def run(
+    config: RunConfig,
+    *,
+    out: Path | None = None,
+    progress: Progress | None = None,
+    prepared: Dataset | None = None,
+) -> BacktestResult:
     """
     Run a backtest and return its run directory and summary.
+
+    ``prepared`` is the dataset when the caller has made it already; by default the run file's.
 
     Raises
     ------
@@ -191,14 +256,15 @@ def run(config: RunConfig, *, out: Path | None = None, progress: Progress | None
     """
     progress = progress or Progress(quiet=True)
     began = time.perf_counter()
+    config = under_scenario(config)
     if config.market.price is not None:
         # before the data is fetched or simulated: a ladder that cannot be quoted is refused in a second
         check_ladder(config, market_shape(config, config.market.price), config.market.price)
-    dataset = prepare(config, progress)
+    dataset = under_shock(prepared or prepare(config, progress))
     market = resolve_market(config, dataset)
     instrument = dataset.instrument
     shape = MarketShape(tick=float(instrument.price_increment), lot=float(instrument.size_increment))
-    check_ladder(config, shape, first_price(dataset))
+    check_ladder(config, shape, first_price(dataset), max_leverage=float(market.max_leverage))
     directory = RunDirectory.named(config.name, out)
     directory.write_config(config)
     ran = _run_engine(config, dataset, market, directory.path, progress)
@@ -243,7 +309,7 @@ def _run_engine(
     venue = add_simulated_venue(
         engine,
         instrument=instrument,
-        config=venue_config(config, dataset, market),
+        config=with_outages(venue_config(config, dataset, market), dataset),
         seed=config.seed,
         listener=listener,
     )

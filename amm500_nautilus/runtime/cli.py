@@ -46,8 +46,23 @@ def build_parser() -> argparse.ArgumentParser:
     )
     compare.add_argument("--out", type=Path, default=None, help="a folder for the runs")
 
+    budget = add("budget", commands.budget, "print what the action limit affords at several sizes of account")
+    _with_config(budget)
+    budget.add_argument(
+        "--equity", type=float, action="append", help="a size of account; 1,000, 10,000 and 100,000"
+    )
+
     fetch = add("fetch", commands.fetch, "fetch or make the data of a run file and store it, without running")
     _with_config(fetch)
+
+    stress = add(
+        "stress", commands.stress, "run the stress scenarios of a run file, one backtest each, side by side"
+    )
+    _with_config(stress)
+    stress.add_argument(
+        "--scenario", nargs="+", default=[], metavar="NAME", help="these alone, beside the unstressed base"
+    )
+    stress.add_argument("--out", type=Path, default=None, help="a folder for the table and the runs")
 
     calibrate = add("calibrate", commands.calibrate, "measure simulated and recorded markets with one ruler")
     calibrate.add_argument("--config", default=None, help="a run file whose dataset is measured")

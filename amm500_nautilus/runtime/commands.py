@@ -103,6 +103,13 @@ def variants(args: argparse.Namespace) -> list[tuple[str, RunConfig]]:
     return found
 
 
+def budget(args: argparse.Namespace) -> int:
+    """Print what the action limit affords."""
+    from amm500_nautilus.runtime import affording  # noqa: PLC0415
+
+    return affording.budget(args)
+
+
 def fetch(args: argparse.Namespace) -> int:
     """Fetch or make a run file's data and store it."""
     from amm500_nautilus.runtime.data import prepare  # noqa: PLC0415
@@ -142,6 +149,18 @@ def calibrate(args: argparse.Namespace) -> int:
         )
     print(report.text())
     return DONE if all(item.holds for item in report.checks) else FAILED
+
+
+def stress(args: argparse.Namespace) -> int:
+    """Run the stress scenarios and print them side by side."""
+    from amm500_nautilus.runtime.stress import print_stress  # noqa: PLC0415
+    from amm500_nautilus.runtime.stress import run_stress  # noqa: PLC0415
+
+    config = load_config(args.config, args.overrides)
+    with Progress(quiet=args.quiet) as progress:
+        result = run_stress(config, args.scenario, out=args.out, progress=progress)
+    print_stress(result)
+    return DONE
 
 
 def why(args: argparse.Namespace) -> int:
@@ -191,11 +210,13 @@ def catalog(args: argparse.Namespace) -> int:
 
 __all__: Sequence[str] = (
     "backtest",
+    "budget",
     "calibrate",
     "catalog",
     "check",
     "compare",
     "fetch",
     "report",
+    "stress",
     "why",
 )

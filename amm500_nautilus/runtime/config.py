@@ -16,14 +16,20 @@ from pydantic import ConfigDict
 from pydantic import Field
 from pydantic import PositiveFloat
 from pydantic import PositiveInt
+from pydantic import field_validator
 from pydantic import model_validator
 
 from amm500_catalog.errors import InputError
 from amm500_catalog.simulator import SimulatorConfig
 from amm500_catalog.sources.generator import GeneratorConfig
 from amm500_catalog.spec import MarketSpec
+from amm500_nautilus.margin.position import MarginMode
 from amm500_nautilus.quoting.config import QuotingConfig
+from amm500_nautilus.research.scenario import StressConfig
 from amm500_nautilus.risk.budget import BudgetConfig
+from amm500_nautilus.risk.config import RiskConfig
+from amm500_nautilus.risk.config import merge_preset
+from amm500_nautilus.risk.flatten import FlattenConfig
 from amm500_nautilus.runtime.load import SECRET_WORDS
 from amm500_nautilus.runtime.load import apply_overrides
 from amm500_nautilus.runtime.load import read_yaml
@@ -161,31 +167,90 @@ def _utc_ns(text: str | None, key: str) -> int | None:
     return int((moment - datetime(1970, 1, 1, tzinfo=UTC)) / timedelta(microseconds=1)) * 1_000
 
 
+class PricePoint(Section):
+    """A price in USD from a UTC time on."""
+
+    at: Moment
+    price: Annotated[Decimal, Field(gt=0)]
+
+    @property
+    def ts_ns(self) -> int:
+        """The time in ns UTC."""
+        return _utc_ns(self.at, "account.collateral_price.at") or 0
+
+
+class Transfer(Section):
+    """A deposit, or a withdrawal when negative, at a UTC time."""
+
+    at: Moment
+    amount: Annotated[Decimal, Field(decimal_places=6)]
+
+    @property
+    def ts_ns(self) -> int:
+        """The time in ns UTC."""
+        return _utc_ns(self.at, "account.transfers.at") or 0
+
+
 class AccountSection(Section):
-    """The account: ``equity`` in the collateral token, ``leverage`` as set at the venue."""
+    """
+    The account: ``equity`` in the collateral token, ``leverage`` (whole) and ``margin_mode`` as set at the venue.
+
+    ``collateral_price`` is the token's price in USD, a figure or a list of ``{at, price}`` that each hold from their time on;
+    ``transfers`` is a list of ``{at, amount}``, negative for a withdrawal, which is no part of the PnL.
+    """
 
     equity: Annotated[Decimal, Field(gt=0)] = Decimal(1_000)
     leverage: Annotated[float, Field(ge=1, le=100)] = 10.0
+    margin_mode: MarginMode = MarginMode.CROSS
+    collateral_price: Annotated[Decimal, Field(gt=0)] | tuple[PricePoint, ...] = Decimal(1)
+    transfers: tuple[Transfer, ...] = ()
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        times = [point.ts_ns for point in self.collateral_points()]
+        if times != sorted(set(times)) or not times:
+            raise ValueError("account.collateral_price is not a figure or a list of points in order of time")
+        if [move.ts_ns for move in self.transfers] != sorted(move.ts_ns for move in self.transfers):
+            raise ValueError("account.transfers are not in order of time")
+        return self
+
+    def collateral_points(self) -> tuple["PricePoint", ...]:
+        """Return the collateral's price as points in time."""
+        price = self.collateral_price
+        return price if isinstance(price, tuple) else (PricePoint(at="1970-01-01", price=price),)
+
+
+def _with_preset(value: Any) -> Any:
+    """Let a risk section name a preset; what it says itself wins."""
+    return merge_preset(value) if isinstance(value, dict) else value
 
 
 class StrategySection(Section):
-    """The strategy: its quoting models, its action budget, and the cycle."""
+    """The strategy: its quoting models, its action budget, its risk engine, and the cycle."""
 
     quoting: model_of(QuotingConfig) = model_of(QuotingConfig)()  # type: ignore[valid-type]
     budget: model_of(BudgetConfig) = model_of(BudgetConfig)()  # type: ignore[valid-type]
+    risk: Annotated[model_of(RiskConfig), BeforeValidator(_with_preset)] = model_of(RiskConfig)()  # type: ignore[valid-type]
+    flatten: model_of(FlattenConfig) = model_of(FlattenConfig)()  # type: ignore[valid-type]
+    risk_session: Literal["run", "day"] = "run"
     reference: str | None = None
     cycle_ms: Annotated[int, Field(ge=100, le=60_000)] = 1_000
     max_order_events: Annotated[int, Field(ge=10)] = 300
 
 
 class VenueSection(Section):
-    """The simulated exchange: latency, the fill model, the venue's rules, and whether funding is paid."""
+    """
+    The simulated exchange: latency, the fill model, the venue's rules, whether funding is paid, and whether actions are metered.
+
+    Without ``action_limits`` the venue takes every action, however many the address has sent.
+    """
 
     latency: model_of(LatencyConfig) = model_of(LatencyConfig)()  # type: ignore[valid-type]
     fill: model_of(FillConfig) = model_of(FillConfig)()  # type: ignore[valid-type]
     rules: model_of(VenueRules) = model_of(VenueRules)()  # type: ignore[valid-type]
     referral_discount: Annotated[float, Field(ge=0, lt=1)] = 0.0
     funding: bool = True
+    action_limits: bool = True
 
 
 class ReportSection(Section):
@@ -213,10 +278,20 @@ class RunConfig(Section):
     strategy: StrategySection = StrategySection()
     venue: VenueSection = VenueSection()
     report: ReportSection = ReportSection()
+    stress: model_of(StressConfig) = model_of(StressConfig)()  # type: ignore[valid-type]
+
+    @field_validator("stress")
+    @classmethod
+    def _build_stress(cls, section: BaseModel) -> BaseModel:
+        build(section)
+        return section
 
     @model_validator(mode="after")
     def _build_all(self) -> Self:
-        for section in (self.simulator, self.generator, self.strategy.quoting, self.strategy.budget):
+        strategy = self.strategy
+        for section in (self.simulator, self.generator, strategy.quoting, strategy.budget):
+            build(section)
+        for section in (strategy.risk, strategy.flatten):
             build(section)
         for section in (self.venue.latency, self.venue.fill, self.venue.rules):
             build(section)

@@ -51,9 +51,14 @@ from amm500_catalog.sources.scale import level_factor
 from amm500_catalog.sources.scale import scale_level
 from amm500_catalog.sources.scale import scale_returns
 from amm500_catalog.sources.yahoo import YahooSource
+from amm500_catalog.spec import Dataset
 from amm500_catalog.spec import DatasetInfo
 from amm500_catalog.spec import MarketSpec
 from amm500_catalog.store import CatalogStore
+from amm500_nautilus.research.scenario import StressConfig
+from amm500_nautilus.research.stress import Shock
+from amm500_nautilus.research.stress import sentences
+from amm500_nautilus.research.stress import stressed
 from amm500_nautilus.runtime.config import RunConfig
 from amm500_nautilus.runtime.models import build
 from amm500_nautilus.runtime.progress import Progress
@@ -72,7 +77,7 @@ GENERATED = "generator"
 STREAMS = (FundingRateUpdate, IndexPriceUpdate, TradeTick, OrderBookDepth10, QuoteTick)
 
 
-def resolve_market(config: RunConfig, dataset: CatalogDataset) -> MarketSpec:
+def resolve_market(config: RunConfig, dataset: Dataset) -> MarketSpec:
     """Return the facts of the market that a dataset holds: those stored with it, the run file's where it has none."""
     stated = dataset.info.params.get("market")
     if stated is not None:
@@ -98,9 +103,13 @@ class Found:
     notes: tuple[str, ...]
 
 
-def prepare(config: RunConfig, progress: Progress, *, now: datetime | None = None) -> CatalogDataset:
+def prepare(
+    config: RunConfig, progress: Progress, *, now: datetime | None = None, found: Found | None = None
+) -> CatalogDataset:
     """
     Return the dataset a run file asks for, from the catalogue when it is already there.
+
+    Bars that were ``found`` before are taken as they are; with ``stress.scenario`` the scenario is put upon them.
 
     Raises
     ------
@@ -110,6 +119,7 @@ def prepare(config: RunConfig, progress: Progress, *, now: datetime | None = Non
         When no source has it.
 
     """
+    config = under_scenario(config)
     data = config.data
     moment = now or datetime.now(UTC)
     store = CatalogStore(data.catalog, dict(data.storage_options))
@@ -117,6 +127,7 @@ def prepare(config: RunConfig, progress: Progress, *, now: datetime | None = Non
         progress.say(f"catalogue: {repair}")
     latency_ns = data.feed_latency_ms * NS_PER_MS
     if data.source == "hl-book":
+        require_bars(config)
         name, result = import_recording(store, str(data.path), config.market.coin)
         progress.say(f"catalogue: {name} {'imported' if result.changed else 'was already there'}")
         if config.strategy.reference is not None:
@@ -126,16 +137,59 @@ def prepare(config: RunConfig, progress: Progress, *, now: datetime | None = Non
                 "no reference",
             )
         return _clipped(config, open_recorded(store, name, feed_latency_ns=latency_ns))
-    label = _stored_label(config, store, moment)
+    label = _stored_label(config, store, moment) if found is None else None
     if label is None:
-        found = find_bars(config, store, progress, moment)
-        label = _simulate(config, store, found, _request_key(config, moment, data.source), progress)
+        found = found or find_bars(config, store, progress, moment)
+        hours = hours_of(config, found.frame)
+        found, shock = _put_under_stress(config, found)
+        key = _request_key(config, moment, data.source)
+        label = _simulate(config, store, found, key, progress, hours=hours, shock=shock)
     else:
         progress.say(f"catalogue: simulated dataset {label} is already there")
     dataset = open_simulated(store, label, classes=STREAMS, feed_latency_ns=latency_ns)
     if config.strategy.reference is not None:
         dataset = replace(dataset, reference_id=reference_id(config.strategy.reference))
     return dataset
+
+
+def under_scenario(config: RunConfig) -> RunConfig:
+    """Return the configuration with what a stress scenario says of it; the same one without a scenario."""
+    stress: StressConfig = build(config.stress)
+    rate = None if stress.scenario is None else stress.named(stress.scenario).funding_hourly
+    if rate is None:
+        return config
+    return config.model_copy(update={"market": config.market.model_copy(update={"funding_rate": rate})})
+
+
+def require_bars(config: RunConfig) -> None:
+    """
+    Refuse a stress scenario on a recorded book.
+
+    Raises
+    ------
+    InputError
+        With what could be used instead.
+
+    """
+    stress: StressConfig = build(config.stress)
+    if stress.scenario is not None and config.data.source == "hl-book":
+        raise InputError(
+            "a recorded book cannot be put under stress",
+            "data.source hl-book",
+            "a source of bars, such as file",
+        )
+
+
+def _put_under_stress(config: RunConfig, found: Found) -> tuple[Found, Shock | None]:
+    stress: StressConfig = build(config.stress)
+    if stress.scenario is None:
+        return found, None
+    frame, shock = stressed(found.frame, stress, config.seed)
+    scenario = stress.named(stress.scenario)
+    # a scenario's rate holds for the whole run, whatever the exchange's history says
+    funding = found.funding if scenario.funding_8h is None else None
+    notes = (*found.notes, *sentences(scenario, shock, stress))
+    return replace(found, frame=frame, funding=funding, notes=notes), shock
 
 
 def reference_id(coin: str) -> str:
@@ -197,6 +251,8 @@ def _request_key(config: RunConfig, now: datetime, source: str) -> str:
         config.generator.model_dump(mode="json"),
         start,
         end,
+        # nothing where there is no scenario: what is stored without one keeps its key
+        *([] if config.stress.scenario is None else [config.stress.model_dump(mode="json")]),
     )
 
 
@@ -396,7 +452,14 @@ def open_seconds_a_year(hours: str) -> float:
 
 
 def _simulate(
-    config: RunConfig, store: CatalogStore, found: Found, request_key: str, progress: Progress
+    config: RunConfig,
+    store: CatalogStore,
+    found: Found,
+    request_key: str,
+    progress: Progress,
+    *,
+    hours: str,
+    shock: Shock | None,
 ) -> str:
     simulator = simulator_config(config)
     frame = found.frame
@@ -416,7 +479,7 @@ def _simulate(
             staged.catalog.write_data([instrument])
         result = simulate(
             frame.bars,
-            frame.sessions,
+            frame.sessions if shock is None else shock.cut(frame.sessions),
             found.spec,
             simulator,
             config.seed,
@@ -437,7 +500,9 @@ def _simulate(
             streams=tuple(result.rows),
             description=_description(frame, found.spec),
             defaults=(*result.defaults, *found.notes),
-            params=result.params | {"market": asdict(found.spec), "hours": hours_of(config, frame)},
+            params=result.params
+            | {"market": asdict(found.spec), "hours": hours}
+            | ({} if shock is None else {"stress": asdict(shock)}),
         )
         staged.publish({**meta_from_info(info), "request_key": request_key, "rows": result.rows})
     return label
