@@ -102,6 +102,7 @@ class MarketMaker(Strategy):
         self._prices: dict[int, Price] = {}
         self._saved: dict[str, Any] | None = None
         self._next_cycle_ns = 0
+        self._is_account_told = False
         self._volatility: dict[str, float] = {}
         self.decisions = 0
 
@@ -275,7 +276,11 @@ class MarketMaker(Strategy):
     def _on_account_state(self, event: AccountState) -> None:
         info = event.info
         account = self._account
+        if "equity" not in info and self._is_account_told:
+            # the engine's own reckoning of an account that a venue reports whole
+            return
         if "equity" in info:
+            self._is_account_told = True
             account.equity = float(info["equity"])
             account.margin_ratio = float(info.get("margin_ratio", 0.0))
         elif event.balances:

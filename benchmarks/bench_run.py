@@ -28,7 +28,7 @@ DAY_S = 86_400
 
 def run_config(folder: Path, days: int, **sections: Any) -> RunConfig:
     """
-    Return a run of generated 24/7 data, stored in ``folder``, with the action budget off.
+    Return a run of generated 24/7 data, stored in ``folder``, with the action budget and the venue's action limits off.
 
     Parameters
     ----------
@@ -44,6 +44,7 @@ def run_config(folder: Path, days: int, **sections: Any) -> RunConfig:
         "name": "benchmark",
         "seed": 7,
         "market": {"price": 690.0, "daily_volume": 3_400_000.0},
+        "venue": {"action_limits": False},
         "data": {
             "source": "generator",
             "catalog": str(folder / "store"),

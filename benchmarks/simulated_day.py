@@ -172,7 +172,9 @@ def bare_engine(config: RunConfig, dataset: Any) -> tuple[Any, Idle]:
         frozen_account=True,
     )
     engine.add_instrument(instrument)
-    strategy = Idle(IdleConfig(instrument_id=instrument.id))
+    # as ours: no text is made of events for a log that is off
+    quiet = {"log_events": False, "log_commands": False}
+    strategy = Idle(IdleConfig(instrument_id=instrument.id, **quiet))
     engine.add_strategy(strategy)
     return engine, strategy
 

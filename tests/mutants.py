@@ -200,8 +200,8 @@ MUTANTS = (
     Mutant(
         "budget reserve ignored",
         "amm500_nautilus/risk/budget.py",
-        "spendable = self.remaining - config.reserve - resting\n",
-        "spendable = self.remaining\n",
+        "spendable = remaining - self.kept(resting)\n",
+        "spendable = remaining\n",
         ("tests/risk/test_budget.py",),
     ),
 )

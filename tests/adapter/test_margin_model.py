@@ -15,6 +15,7 @@ from nautilus_trader.model.enums import BookType
 from nautilus_trader.model.enums import OmsType
 from nautilus_trader.model.enums import OrderSide
 from nautilus_trader.model.enums import PositionSide
+from nautilus_trader.model.instruments import PerpetualContract
 from nautilus_trader.model.objects import Money
 from nautilus_trader.model.objects import Price
 from nautilus_trader.model.objects import Quantity
@@ -34,6 +35,8 @@ TIERS = MarginTable(
     25, (MarginTier(Decimal(0), 25), MarginTier(Decimal(3_000), 10), MarginTier(Decimal(9_000), 5))
 )
 SINGLE = make_instrument(MarketSpec(), 690, 1)
+# a venue name of its own: Nautilus remembers for the whole process which venues' accounts it calculates itself
+PLAIN = PerpetualContract.from_dict(PerpetualContract.to_dict(SINGLE) | {"id": "km:US500-USD-PERP.PLAIN"})
 TIERED = make_perpetual(
     "km:US500",
     "USDH",
@@ -91,17 +94,17 @@ class Buyer(Strategy):
     """Takes two contracts and rests a bid for one."""
 
     def on_start(self) -> None:
-        self.subscribe_quote_ticks(SINGLE.id)
+        self.subscribe_quote_ticks(PLAIN.id)
         self.sent = False
 
     def on_quote_tick(self, tick: QuoteTick) -> None:
         if self.sent:
             return
         self.sent = True
-        self.submit_order(self.order_factory.market(SINGLE.id, OrderSide.BUY, Quantity.from_str("2.000")))
+        self.submit_order(self.order_factory.market(PLAIN.id, OrderSide.BUY, Quantity.from_str("2.000")))
         self.submit_order(
             self.order_factory.limit(
-                SINGLE.id, OrderSide.BUY, Quantity.from_str("1.000"), Price.from_str("680.00")
+                PLAIN.id, OrderSide.BUY, Quantity.from_str("1.000"), Price.from_str("680.00")
             )
         )
 
@@ -109,7 +112,7 @@ class Buyer(Strategy):
 def test_a_plain_nautilus_venue_locks_what_the_model_says() -> None:
     engine = BacktestEngine(BacktestEngineConfig(logging=LoggingConfig(bypass_logging=True)))
     engine.add_venue(
-        venue=SINGLE.id.venue,
+        venue=PLAIN.id.venue,
         oms_type=OmsType.NETTING,
         account_type=AccountType.MARGIN,
         starting_balances=[Money(1_000, USDH)],
@@ -118,18 +121,18 @@ def test_a_plain_nautilus_venue_locks_what_the_model_says() -> None:
         margin_model=HyperliquidMarginModel(),
         book_type=BookType.L1_MBP,
     )
-    engine.add_instrument(SINGLE)
+    engine.add_instrument(PLAIN)
     size = Quantity.from_str("50.000")
     engine.add_data(
         [
-            QuoteTick(SINGLE.id, Price.from_str("689.90"), Price.from_str("690.00"), size, size, ts, ts)
+            QuoteTick(PLAIN.id, Price.from_str("689.90"), Price.from_str("690.00"), size, size, ts, ts)
             for ts in (1, 2, 3)
         ]
     )
     engine.add_strategy(Buyer())
     engine.run()
-    account = engine.portfolio.account(SINGLE.id.venue)
+    account = engine.portfolio.account(PLAIN.id.venue)
     # 680 / 10 for the bid, 2 % of 2 x 690 for the position
-    assert account.margin_init(SINGLE.id) == Money(68, USDH)
-    assert account.margin_maint(SINGLE.id) == Money(Decimal("27.6"), USDH)
+    assert account.margin_init(PLAIN.id) == Money(68, USDH)
+    assert account.margin_maint(PLAIN.id) == Money(Decimal("27.6"), USDH)
     engine.dispose()

@@ -35,8 +35,9 @@ from amm500_nautilus.simulation.listener import LedgerFill
 SECOND = 1_000_000_000
 START = 1_768_176_000 * SECOND
 DAY = 86_400 * SECOND
-VENUE = Venue("HYPERLIQUID")
-INSTRUMENT_ID = InstrumentId.from_str("km:US500-USD-PERP.HYPERLIQUID")
+# a venue name of its own: Nautilus remembers for the whole process which venues' accounts it calculates itself
+VENUE = Venue("PLAIN")
+INSTRUMENT_ID = InstrumentId.from_str("km:US500-USD-PERP.PLAIN")
 
 
 def instrument() -> PerpetualContract:
