@@ -85,23 +85,12 @@ def budget_row(config: RunConfig, summary: dict[str, Any], run_dir: Path) -> Bud
     )
 
 
-def budget_table(rows: list[BudgetRow], label: str) -> Table:
-    """Return the rows as a table; ``label`` says what data they ran on."""
-    table = Table(title=f"what the action limit affords ({label})", title_justify="left")
-    for name in (
-        "equity",
-        "growth mode",
-        "fills a day",
-        "turnover",
-        "actions a day",
-        "a fill",
-        "fewest left",
-    ):
-        table.add_column(name, justify="right")
-    for name in ("may send a day", "levels", "trades a day", "trades with bought", "cost a day"):
+def sent_table(rows: list[BudgetRow], label: str) -> Table:
+    """Return what the runs sent; ``label`` says what data they ran on."""
+    table = Table(title=f"what was sent ({label})", title_justify="left")
+    for name in ("equity", "growth", "fills a day", "turnover", "actions a day", "a fill", "fewest left"):
         table.add_column(name, justify="right")
     for row in rows:
-        plain, bought = row.plain, row.bought
         table.add_row(
             f"{row.equity:,.0f}",
             "yes" if row.growth_mode else "no",
@@ -110,6 +99,21 @@ def budget_table(rows: list[BudgetRow], label: str) -> Table:
             f"{row.sent_a_day:,.0f}",
             "-" if row.actions_per_fill is None else f"{row.actions_per_fill:.1f}",
             f"{row.least_left:,.0f}",
+        )
+    return table
+
+
+def afforded_table(rows: list[BudgetRow]) -> Table:
+    """Return what the limit affords at each run's own turnover and moves, the starting allowance spread over its days."""
+    table = Table(title="what the action limit affords", title_justify="left")
+    for name in ("equity", "growth", "days", "may send a day", "levels", "trades a day", "with bought", "at"):
+        table.add_column(name, justify="right")
+    for row in rows:
+        plain, bought = row.plain, row.bought
+        table.add_row(
+            f"{row.equity:,.0f}",
+            "yes" if row.growth_mode else "no",
+            f"{row.days:.1f}",
             "-" if plain is None else f"{plain.actions_a_day:,.0f}",
             "-" if plain is None else f"{plain.levels}",
             "-" if plain is None else f"{plain.trades_a_day:,.0f}",
@@ -134,7 +138,8 @@ def budget(args: argparse.Namespace) -> int:
                 label = "SIMULATED data" if result.summary["data"]["simulated"] else "recorded data"
                 rows.append(budget_row(config, result.summary, result.run_dir))
     console = Console()
-    console.print(budget_table(rows, label))
+    console.print(sent_table(rows, label))
+    console.print(afforded_table(rows))
     for row in rows:
         if row.least_left < 0:
             console.print(f"{row.equity:,.0f}: more was sent than the address may send")
