@@ -30,7 +30,7 @@ class MarketMakerConfig(StrategyConfig, frozen=True, kw_only=True):  # type: ign
     risk, flatten : RiskConfig, FlattenConfig
         The risk engine's thresholds, and how it closes a position under a halt.
     risk_session : str
-        ``run``: drawdown and loss count from the start (or from ``amm500 session new``); ``day``: anew each UTC day.
+        ``run``: drawdown and loss count from the start; ``day``: anew each UTC day.
     leverage, max_leverage : float
         The leverage set at the venue, of which the exposure limit is equity times, and the market's largest.
     growth_mode : bool

@@ -84,7 +84,7 @@ class Guard:
     tick, lot, min_notional : float
         The instrument's units and the venue's smallest order value.
     daily : bool
-        Begin a new session each UTC day, as a person would with ``amm500 session new``; otherwise one lasts for the whole run.
+        Count loss and drawdown anew each UTC day; otherwise from the start of the run.
     say : callable
         Takes every decision of the risk engine, for log, report and journal.
 
@@ -208,13 +208,7 @@ class Guard:
         if self._daily and ts_ns // DAY_NS != self._day:
             self._day = ts_ns // DAY_NS
             self.engine.new_session()
-        touch = quotes.touch
-        if touch is not None:
-            self._mid = (touch[0] + touch[1]) * 0.5
-            if self._unvalued_lots:
-                # the last report came before any price: what we held then is valued at the first one
-                self.echo.value_position(self._unvalued_lots * self._mid * self._unit)
-                self._unvalued_lots = 0
+        self._see(quotes.touch)
         lots = account.position_lots
         self._count(ts_ns, orders, lots)
         totals = self._totals
@@ -257,9 +251,27 @@ class Guard:
         quotes.set_limits(self._limits_of(verdict))
         return verdict
 
+    def _see(self, touch: tuple[int, int] | None) -> None:
+        """Take the mid of a touch, if there is one."""
+        if touch is None:
+            return
+        self._mid = (touch[0] + touch[1]) * 0.5
+        if self._unvalued_lots:
+            # the last report came before any price: what we held then is valued at the first one
+            self.echo.value_position(self._unvalued_lots * self._mid * self._unit)
+            self._unvalued_lots = 0
+
     def _limits_of(self, verdict: RiskVerdict) -> RiskLimits:
         """Return what the verdict means for the quotes; the same object as long as it means the same."""
-        key = (verdict.state, verdict.act, *verdict[3:4], *verdict[5:8], verdict.reasons)
+        key = (
+            verdict.state,
+            verdict.act,
+            verdict.level,
+            verdict.exposure_scale,
+            verdict.size_scale,
+            verdict.widen,
+            verdict.reasons,
+        )
         if key == self._limits_key:
             return self._limits
         self._limits_key = key
