@@ -10,6 +10,7 @@ from amm500_nautilus.simulation.books import FillResult
 from amm500_nautilus.simulation.books import LedgerBooks
 from amm500_nautilus.simulation.books import LedgerShape
 from amm500_nautilus.simulation.tiers import NANO
+from amm500_nautilus.simulation.tiers import cut_micro
 
 
 __all__ = ["NANO", "FillResult", "Ledger", "LedgerShape"]
@@ -126,6 +127,24 @@ class Ledger(LedgerBooks):
             margin_ratio=_over(used + order_margin, equity),
             maintenance_ratio=_over(maintenance, backing),
         )
+
+    def covers_fill(self, side: int, lots: int, price_ticks: int) -> bool:
+        """
+        Return whether the account can carry what a resting order's fill adds to the position.
+
+        The venue checks margin again when a resting order is matched, and cancels it (``marginCanceled``) where it fails
+        (protocol: matching and ordering). Its exact figure is not published: here the initial margin of the position after the
+        fill must not exceed equity, or for isolated margin what is opened must find its margin outside.
+        """
+        position = self.position_lots
+        after = position + side * lots
+        if abs(after) <= abs(position):
+            return True
+        if self.is_cross:
+            value = abs(after) * (self.mid2_ticks or 2 * price_ticks) * self.tick_lot_nano // 2
+            return cut_micro(value, self.leverage) <= self.equity_nano
+        opened = lots if position * side >= 0 else abs(after)
+        return cut_micro(opened * price_ticks * self.tick_lot_nano, self.leverage) <= self.outside_nano
 
     def account_view(self) -> Account:
         """Return the account as ``margin.Account`` with its resting orders; the mark must be known."""

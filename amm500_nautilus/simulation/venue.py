@@ -112,6 +112,8 @@ class VenueModule(SimulationModule):
         self._delta_batch: list[Any] = []
         self._contexts: OrderedDict[str, FillContext] = OrderedDict()
         self.last_event_ns = 0
+        # resting orders canceled at a match because margin no longer covered them
+        self.margin_canceled = 0
         self._handlers: dict[type, Callable[[Any, int], None]] = {
             QuoteTick: self._on_quote,
             TradeTick: self._on_trade,
@@ -348,9 +350,18 @@ class VenueModule(SimulationModule):
     # -- fills ----------------------------------------------------------------------------------------
 
     def _book_fills(self, fills: list[Fill], ts: int, *, by_trade: bool = False) -> None:
+        covers, checks = self._ledger.covers_fill, self._desk.rules.margin_check
+        canceled: set[Any] = set()
         for resting, lots in fills:
             self._desk.filled(resting, lots)
-            self._book_fill(ts, resting.payload, resting.ticks, lots, resting, by_trade=by_trade)
+            if resting.key in canceled:
+                continue
+            if resting.reduce_only or not checks or covers(resting.side, lots, resting.ticks):
+                self._book_fill(ts, resting.payload, resting.ticks, lots, resting, by_trade=by_trade)
+            else:
+                canceled.add(resting.key)
+                self.margin_canceled += 1
+                self._client.cancel_resting(ts, resting)  # type: ignore[union-attr]
 
     def taker_fill(self, ts: int, order: Any, ticks: int, lots: int) -> None:
         """Book and emit a fill of ours that took displayed size."""
