@@ -47,6 +47,7 @@ class AccountEcho:
         self.maintenance_rate = 0.0
         self.collateral_price: float | None = None
         self.liquidation_price: float | None = None
+        self.leverage: float | None = None
 
     def on_report(self, equity: float, position_value: float, *, is_balance: bool = False) -> None:
         """Take a reported equity with our own position's value then; ``is_balance`` if it leaves unrealised PnL out."""
@@ -108,7 +109,9 @@ class Guard:
         self._enabled = config.enabled
         self._flattener = Flattener(flatten)
         self._through_bps = flatten.through_bps[0]
-        self._max_leverage = max_leverage
+        self._leverage, self._max_leverage = leverage, max_leverage
+        self._asked_leverage = int(leverage)
+        self._sets_leverage = config.leverage.set_at_venue
         self._tick, self._unit = tick, tick * lot
         self._daily = daily
         self._say = say
@@ -159,6 +162,13 @@ class Guard:
         echo.collateral_price = None if price is None else float(price)
         price = info.get("liquidation_price")
         echo.liquidation_price = None if price is None else float(price)
+        leverage = info.get("leverage")
+        echo.leverage = None if leverage is None else float(leverage)
+        self._totals.leverage = self._leverage_of(self._leverage)
+
+    def _leverage_of(self, configured: float) -> float:
+        """Return the leverage that the account reports, by which margin is reckoned; the configured one until it does."""
+        return configured if self.echo.leverage is None else self.echo.leverage
 
     def on_fill(
         self,
@@ -227,7 +237,8 @@ class Guard:
                 position_notional=value,
                 entry=account.entry_ticks * self._tick,
                 mark=self._mid * self._tick,
-                leverage=account.leverage,
+                leverage=self._leverage_of(account.leverage),
+                exposure_limit=equity * account.leverage,
                 max_leverage=self._max_leverage,
                 maintenance_ratio=maintenance / equity if equity > 0 else 0.0,
                 buy_notional=totals.buy_value,
@@ -250,6 +261,16 @@ class Guard:
             self._say(decision)
         quotes.set_limits(self._limits_of(verdict))
         return verdict
+
+    def leverage_to_ask(self) -> int | None:
+        """Return the whole leverage that the venue should be set to now; None when it is, or when that is not ours to do."""
+        if not self._sets_leverage or self.verdict is None:
+            return None
+        wanted = max(1, int(self.verdict.leverage))
+        if wanted == self._asked_leverage:
+            return None
+        self._asked_leverage = wanted
+        return wanted
 
     def _see(self, touch: tuple[int, int] | None) -> None:
         """Take the mid of a touch, if there is one."""

@@ -4,7 +4,6 @@ import json
 from collections import deque
 from typing import Any
 
-from nautilus_trader.core.data import Data
 from nautilus_trader.model.data import FundingRateUpdate
 from nautilus_trader.model.data import IndexPriceUpdate
 from nautilus_trader.model.data import OrderBookDeltas
@@ -32,6 +31,8 @@ from nautilus_trader.model.objects import Quantity
 from nautilus_trader.trading.strategy import Strategy
 
 from amm500_nautilus.config import MarketMakerConfig
+from amm500_nautilus.cycle import CycleTimer
+from amm500_nautilus.cycle import loop_of
 from amm500_nautilus.guard import Guard
 from amm500_nautilus.orders import OrderTable
 from amm500_nautilus.orders import Slot
@@ -60,8 +61,9 @@ ACTION_TOPIC = "amm500.action"
 RISK_TOPIC = "amm500.risk"
 # the number of actions to buy: whoever carries our actions to the venue listens
 WEIGHT_TOPIC = "amm500.reserve_weight"
-CYCLE_TIMER = "amm500-cycle"
-OPEN_ALERT = "amm500-open"
+LEVERAGE_TOPIC = "amm500.leverage"
+# how many submits, modifies and cancels have just been sent: whoever carries them can send them as one action of each kind
+CYCLE_END_TOPIC = "amm500.cycle_end"
 SEEN_TRADES = 10_000
 # the note of a decision whose changes the budget's pace held back: it is the reason when a side is missing
 BUDGET_PACE = "budget_pace"
@@ -101,7 +103,6 @@ class MarketMaker(Strategy):
         self._closed: deque[tuple[int, Any]] = deque()
         self._prices: dict[int, Price] = {}
         self._saved: dict[str, Any] | None = None
-        self._next_cycle_ns = 0
         self._is_account_told = False
         self._volatility: dict[str, float] = {}
         self.decisions = 0
@@ -149,7 +150,8 @@ class MarketMaker(Strategy):
         self._read_position()
         self._read_account()
         self._subscribe()
-        self._start_cycle()
+        self._timer = CycleTimer(self.clock, config.cycle_ms * NS_PER_MS, self._on_cycle, loop_of(self.clock))
+        self._timer.start()
 
     def _subscribe(self) -> None:
         config = self.config
@@ -177,25 +179,10 @@ class MarketMaker(Strategy):
         if account is not None and account.last_event is not None:
             self._on_account_state(account.last_event)
 
-    def _start_cycle(self) -> None:
-        interval = self.config.cycle_ms * NS_PER_MS
-        # the timer first fires one interval after its start
-        start = self.clock.timestamp_ns() // interval * interval
-        self.clock.set_timer_ns(
-            name=CYCLE_TIMER,
-            interval_ns=interval,
-            start_time_ns=start,
-            stop_time_ns=0,
-            callback=self._on_cycle,
-            allow_past=True,
-            fire_immediately=False,
-        )
-
     def on_stop(self) -> None:
         """Cancel everything; nothing of ours stays resting."""
-        for name in (CYCLE_TIMER, OPEN_ALERT):
-            if name in self.clock.timer_names:
-                self.clock.cancel_timer(name)
+        if hasattr(self, "_timer"):
+            self._timer.stop()
         if hasattr(self, "guard"):
             self.guard.finish(self.clock.timestamp_ns())
         open_count = len(self._orders.slots)
@@ -291,12 +278,7 @@ class MarketMaker(Strategy):
 
     # -- the cycle ------------------------------------------------------------------------------------------------
 
-    def _on_cycle(self, event: Data) -> None:
-        # a backtest's clock still hands out the ticks it had queued when the timer was canceled
-        if event.ts_event < self._next_cycle_ns:
-            return
-        ts_ns = event.ts_event
-        self._next_cycle_ns = ts_ns + 1
+    def _on_cycle(self, ts_ns: int) -> None:
         self._read_book()
         self._judge(ts_ns)
         self._decide(ts_ns)
@@ -316,6 +298,10 @@ class MarketMaker(Strategy):
             self.guard.judge(
                 ts_ns, self.engine, self._account, self._orders, self.budget, volatility=self._volatility
             )
+            leverage = self.guard.leverage_to_ask()
+            if leverage is not None:
+                self._count("leverage", 1)
+                self.msgbus.publish(LEVERAGE_TOPIC, leverage)
 
     def _act_on_risk(self, ts_ns: int) -> None:
         """Send what the risk engine wants off the position, after the quotes' own changes."""
@@ -389,6 +375,7 @@ class MarketMaker(Strategy):
         for kind, count in counts.items():
             if count:
                 self._count(kind, count)
+        self.msgbus.publish(CYCLE_END_TOPIC, (counts["place"], counts["modify"], counts["cancel"]))
 
     def _count(self, kind: str, count: int) -> None:
         ts_ns = self.clock.timestamp_ns()
@@ -473,12 +460,7 @@ class MarketMaker(Strategy):
         kind, _, next_open = self._calendar.at(ts_ns)
         if kind != CLOSED or next_open - ts_ns < GAP_NS or next_open >= FAR_NS:
             return
-        self._next_cycle_ns = next_open
-        self.clock.cancel_timer(CYCLE_TIMER)
-        self.clock.set_time_alert_ns(OPEN_ALERT, next_open, self._on_open)
-
-    def _on_open(self, _event: Data) -> None:
-        self._start_cycle()
+        self._timer.rest_until(next_open)
 
     # -- order events ---------------------------------------------------------------------------------------------
 

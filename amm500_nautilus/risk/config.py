@@ -120,6 +120,9 @@ class LeverageConfig:
         The configured leverage returns once the level has been MEDIUM or LOW for this long; 0 never returns by itself.
     margin_room : float, default 0.8
         The setting is not lowered so far that the open position alone would use more than this share of equity.
+    set_at_venue : bool, default False
+        Whether the venue's own setting follows. The exposure limit follows in any case; at the venue a lower leverage liquidates a
+        cross position no later (maintenance goes by the market's largest) and only takes room from open orders.
 
     """
 
@@ -131,6 +134,7 @@ class LeverageConfig:
     min_exposure: float = 0.01
     restore_secs: float = 600.0
     margin_room: float = 0.8
+    set_at_venue: bool = False
 
     def __post_init__(self) -> None:
         _bounded(self, "medium_floor", "high", "critical", low=1)

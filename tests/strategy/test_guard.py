@@ -508,3 +508,37 @@ def test_a_day_goes_on_after_a_restart_within_it() -> None:
     fresh.judge(3.0)
     fresh.report(890.0)
     assert fresh.judge(4.0).reasons == ()
+
+
+# -- leverage at the venue ---------------------------------------------------------------------------------------------------
+
+
+def test_the_venue_is_asked_once_for_each_leverage_that_the_level_allows() -> None:
+    desk = running(leverage=LeverageConfig(set_at_venue=True, cooldown_secs=0.0))
+    assert desk.guard.leverage_to_ask() is None
+    # 1,000 at 10x carries 10,000; a position of 7,000 at a margin ratio of 0.7 is no calm level
+    desk.fill(1.5, BUY, 70_000, MID)
+    desk.report(1_000.0)
+    verdict = desk.judge(2.0)
+    assert verdict.leverage < 10.0
+    assert desk.guard.leverage_to_ask() == int(verdict.leverage)
+    assert desk.guard.leverage_to_ask() is None
+
+
+def test_by_default_the_venue_s_setting_is_left_alone() -> None:
+    desk = running(leverage=LeverageConfig(cooldown_secs=0.0))
+    desk.fill(1.5, BUY, 70_000, MID)
+    desk.report(1_000.0)
+    assert desk.judge(2.0).leverage < 10.0
+    assert desk.guard.leverage_to_ask() is None
+
+
+def test_margin_goes_by_the_leverage_that_the_account_reports() -> None:
+    # 4,000 rest on one side: 0.4 of 1,000 at 10x, 0.8 at 5x, one lot more is too much
+    for leverage, fits in ((10, True), (5, False)):
+        desk = Desk()
+        desk.report(1_000.0, leverage=leverage)
+        desk.judge(1.0)
+        desk.rest(BUY, 40_000)
+        desk.judge(2.0)
+        assert desk.allows(2.0, BUY, 10) is fits
