@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 
-QUICK = ("ladder", "ledger", "parser", "decision_cycle", "signing", "simulated_day")
+QUICK = ("ladder", "ledger", "parser", "parsing", "decision_cycle", "signing", "simulated_day")
 
 
 def main() -> int:
