@@ -1,1 +1,1 @@
-"""A local server that speaks the venue's read-only info protocol."""
+"""A local venue that speaks Hyperliquid's protocol: market data, signed actions, accounts and faults to order."""

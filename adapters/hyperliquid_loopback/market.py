@@ -4,6 +4,7 @@ import random
 from dataclasses import dataclass
 from dataclasses import field
 from decimal import Decimal
+from functools import partial
 from typing import Any
 from typing import Final
 
@@ -14,6 +15,8 @@ from hyperliquid_hip3.precision import round_price_away
 
 USDH_TOKEN: Final = 360
 USDC_TOKEN: Final = 0
+# the identity by which sendAsset names the token: "USDH:0x54e0..."
+USDH_IDENTITY: Final = "0x54e00a5988577cb0b0c9ab0cb6ef7f4b"
 # the venue's list; position in it, after the null, is the dex's index: km is 5
 DEX_NAMES: Final = ("xyz", "flx", "vntl", "hyna", "km")
 HOUR_MS: Final = 3_600_000
@@ -47,6 +50,8 @@ class Market:
         The ``meta`` reply of each dex by name; the empty name is the validator dex.
     tokens : list of dict
         The tokens of ``spotMeta``.
+    spot_pairs : list of dict
+        The pairs of ``spotMeta``, its ``universe``.
     candles : dict
         Candles by coin and interval, oldest first; those of ``paths`` are made when first asked for.
     funding : dict
@@ -55,6 +60,8 @@ class Market:
         Recent trades by coin.
     paths : dict
         Coins whose candles can be made, each with its first price and ``szDecimals``.
+    closes : dict
+        Where a coin's made candles end, for those that do not just end anywhere.
     made_candles : int
         How many candles are made of an interval; the server shows the newest 5,000 only.
 
@@ -65,10 +72,12 @@ class Market:
     dexes: list[Json] = field(default_factory=list)
     metas: dict[str, Json] = field(default_factory=dict)
     tokens: list[Json] = field(default_factory=list)
+    spot_pairs: list[Json] = field(default_factory=list)
     candles: dict[tuple[str, str], list[Json]] = field(default_factory=dict)
     funding: dict[str, list[Json]] = field(default_factory=dict)
     trades: dict[str, list[Json]] = field(default_factory=dict)
     paths: dict[str, tuple[float, int]] = field(default_factory=dict)
+    closes: dict[str, Decimal] = field(default_factory=dict)
     made_candles: int = 6_000
 
     def find(self, coin: str) -> Json | None:
@@ -81,15 +90,20 @@ class Market:
         key = (coin, interval)
         if key not in self.candles and coin in self.paths and interval in INTERVAL_MS:
             price, sz_decimals = self.paths[coin]
-            self.candles[key] = make_candles(
+            make = partial(
+                make_candles,
                 coin,
                 interval,
                 count=self.made_candles,
                 end_ms=self.end_ms,
-                price=price,
                 sz_decimals=sz_decimals,
                 seed=self.seed,
             )
+            rows = make(price=price)
+            if coin in self.closes and rows:
+                # the walk multiplies, so one factor moves all of it
+                rows = make(price=price * float(self.closes[coin] / Decimal(rows[-1]["c"])))
+            self.candles[key] = rows
         kept = self.candles.get(key, [])[-CANDLES_KEPT:]
         return [row for row in kept if row["T"] >= start_ms and row["t"] <= end_ms]
 
@@ -140,10 +154,11 @@ def default_market(
             "km": _meta(USDH_TOKEN, _perp("km:US500", sz_decimals=3, max_leverage=25, growthMode="enabled")),
         },
         tokens=[
-            {"name": "USDC", "szDecimals": 8, "weiDecimals": 8, "index": USDC_TOKEN, "isCanonical": True},
-            {"name": "USDE", "szDecimals": 2, "weiDecimals": 8, "index": 235, "isCanonical": False},
-            {"name": "USDH", "szDecimals": 2, "weiDecimals": 8, "index": USDH_TOKEN, "isCanonical": False},
+            _token(USDC_TOKEN, "USDC", sz_decimals=8, token_id="0x" + "6d" * 16, is_canonical=True),
+            _token(235, "USDE", sz_decimals=2, token_id="0x" + "2e" * 16),
+            _token(USDH_TOKEN, "USDH", sz_decimals=2, token_id=USDH_IDENTITY),
         ],
+        spot_pairs=[_spot_pair(230, base=USDH_TOKEN), _spot_pair(150, base=235)],
         paths={"km:US500": (690.0, 3), "xyz:SP500": (6_900.0, 3), "BTC": (84_000.0, 5)},
         made_candles=candles,
     )
@@ -243,6 +258,24 @@ def _dex(name: str) -> Json:
         "assetToFundingMultiplier": [],
         "assetToFundingInterestRate": [],
     }
+
+
+def _token(index: int, name: str, *, sz_decimals: int, token_id: str, is_canonical: bool = False) -> Json:
+    return {
+        "name": name,
+        "szDecimals": sz_decimals,
+        "weiDecimals": 8,
+        "index": index,
+        "tokenId": token_id,
+        "isCanonical": is_canonical,
+        "evmContract": None,
+        "fullName": None,
+        "deployerTradingFeeShare": "0.0",
+    }
+
+
+def _spot_pair(index: int, *, base: int) -> Json:
+    return {"tokens": [base, USDC_TOKEN], "name": f"@{index}", "index": index, "isCanonical": False}
 
 
 def _perp(name: str, *, sz_decimals: int, max_leverage: int, **more: Any) -> Json:

@@ -99,7 +99,7 @@ def test_funding_comes_five_hundred_rows_a_page(http):
         (lambda h: h.post("/info", json=[1]), 422, "Failed to deserialize"),
         (lambda h: ask(h, type="meta", dex="none"), 500, "null"),
         (lambda h: ask(h, type="fundingHistory", coin="km:NONE", startTime=0), 500, "null"),
-        (lambda h: h.post("/exchange", json={}), 404, ""),
+        (lambda h: h.post("/exchange", json={}), 422, "Failed to deserialize"),
     ],
 )
 def test_what_is_wrong_is_answered_in_the_venue_s_way(http, send, status, text):

@@ -1,0 +1,46 @@
+"""The venue's rules that had to be chosen without a source; reports of local runs say how many there are."""
+
+from typing import Final
+
+from hyperliquid_loopback import account_actions
+from hyperliquid_loopback import agents
+from hyperliquid_loopback.words import UNSOURCED_CORE_RULES
+
+
+SHELL_RULES: Final = (
+    "The states of a user (clearinghouseState, openOrders, spotState, webData3, activeAssetData) are sent every 5 s.",
+    "activeAssetData is sent as well when leverage or isolated margin is set.",
+    "bbo sends the present best prices when a subscription begins, unless both sides are empty.",
+    "trades sends no first frame when there is no trade to replay.",
+    "userFundings begins with a snapshot of all funding, userNonFundingLedgerUpdates with one of all transfers.",
+    "An unknown candle interval or dex in a subscription is answered 'Invalid subscription', and the socket stays.",
+    "The eleventh socket, or the thirty-first new one within a minute, is refused with HTTP 429.",
+    "A client that sends more than 2,000 messages within a minute is cut off.",
+    "A client that does not read 20,000 frames is cut off.",
+    "What a WebSocket post is answered in place of HTTP 422 and 500: the status and the text of HTTP.",
+    "Posts over WebSocket cost no weight of the minute.",
+    "A rounding of l2Book that the venue does not know is answered 500 null on /info.",
+    "candleSnapshot and recentTrades of an unknown coin are answered 500 null, as fundingHistory is.",
+    "A delisted coin is left out of allMids.",
+    "A request above the weight of a minute is answered 429 with the body null, and does not count itself.",
+)
+ACCOUNT_RULES: Final = (
+    "A coin whose leverage was never set trades at 20, or at what its market allows.",
+    "A change back to the standard mode needs an account without positions and orders.",
+    "A named agent's address may not be used again.",
+    *(
+        f"The words {text!r}"
+        for text in (
+            account_actions.NO_ISOLATED,
+            account_actions.LOW_MARGIN,
+            account_actions.LOW_WEIGHT,
+            agents.NOT_A_VAULT + " (of an address that is nobody's vault)",
+            agents.NONCE_MISMATCH,
+        )
+    ),
+)
+
+
+def unsourced_rules() -> tuple[str, ...]:
+    """Return every rule without a source, one sentence each: of matching, of accounts, of the streams and doors."""
+    return (*UNSOURCED_CORE_RULES, *ACCOUNT_RULES, *SHELL_RULES)
