@@ -41,6 +41,7 @@ INFO_ROWS_PER_WEIGHT: Final[dict[str, int]] = {
     "userFillsByTime": 20,
     "fundingHistory": 20,
     "userFunding": 20,
+    "userNonFundingLedgerUpdates": 20,
 }
 
 # the exchange keeps about this many candles of each interval, and hands out so many funding rows in one reply
