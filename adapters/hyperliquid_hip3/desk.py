@@ -1,0 +1,576 @@
+"""
+All orders of one account on one dex: commands out in batches, news in, doubts asked about, each thing told once.
+
+This is where the pure pieces meet (:mod:`coalescer`, :mod:`tracking`, :mod:`cloids`, :mod:`reconcile`); it knows the loop and the venue's
+client, and nothing of the engine.
+"""
+
+import asyncio
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from collections.abc import Coroutine
+from collections.abc import Iterable
+from decimal import Decimal
+from typing import Any
+from typing import Final
+from typing import Protocol
+
+from hyperliquid_hip3.actions import Action
+from hyperliquid_hip3.actions import OrderSpec
+from hyperliquid_hip3.actions import batch_modify_action
+from hyperliquid_hip3.actions import cancel_action
+from hyperliquid_hip3.actions import cancel_by_cloid_action
+from hyperliquid_hip3.actions import order_action
+from hyperliquid_hip3.cloids import CloidBook
+from hyperliquid_hip3.coalescer import ActionClass
+from hyperliquid_hip3.coalescer import CancelItem
+from hyperliquid_hip3.coalescer import Coalescer
+from hyperliquid_hip3.coalescer import CycleCounts
+from hyperliquid_hip3.coalescer import Item
+from hyperliquid_hip3.coalescer import ModifyItem
+from hyperliquid_hip3.coalescer import PlaceItem
+from hyperliquid_hip3.doubts import Doubts
+from hyperliquid_hip3.doubts import OrderReader
+from hyperliquid_hip3.effects import Effect
+from hyperliquid_hip3.effects import ModifyRejected
+from hyperliquid_hip3.effects import Orphan
+from hyperliquid_hip3.errors import HyperliquidError
+from hyperliquid_hip3.errors import PayloadError
+from hyperliquid_hip3.errors import SigningError
+from hyperliquid_hip3.notices import NoticeKind
+from hyperliquid_hip3.reconcile import FillLedger
+from hyperliquid_hip3.replies import Accepted as ActionAccepted
+from hyperliquid_hip3.replies import FilledNow
+from hyperliquid_hip3.replies import OrderError
+from hyperliquid_hip3.replies import Outcome
+from hyperliquid_hip3.replies import Refused
+from hyperliquid_hip3.replies import RejectionKind
+from hyperliquid_hip3.replies import Resting
+from hyperliquid_hip3.replies import Success
+from hyperliquid_hip3.replies import rejection_kind
+from hyperliquid_hip3.sender import ActionResult
+from hyperliquid_hip3.sender import ActionSender
+from hyperliquid_hip3.sender import Prepared
+from hyperliquid_hip3.shelf import OrderShelf
+from hyperliquid_hip3.tracking import OrderTrack
+from hyperliquid_hip3.tracking import Phase
+from hyperliquid_hip3.user_records import OpenOrder
+from hyperliquid_hip3.user_records import OrderUpdate
+from hyperliquid_hip3.user_records import UserFill
+from hyperliquid_hip3.user_records import VenueCancel
+
+
+NS_PER_MS: Final = 1_000_000
+NS_PER_S: Final = 1_000_000_000
+# strangers' orders that were reported once
+STRANGERS_KEPT: Final = 5_000
+
+
+class DeskOwner(Protocol):
+    """Who is told."""
+
+    def on_effect(self, track: OrderTrack, effect: Effect) -> None:
+        """Take one thing that follows for an order."""
+        ...
+
+    def on_foreign_fill(self, fill: UserFill, key: str | None) -> None:
+        """Take a fill of an order that is not kept here; ``key`` is ours where the order was."""
+        ...
+
+    def on_foreign_order(self, update: OrderUpdate) -> None:
+        """Take news of an order that is not ours."""
+        ...
+
+    def on_notice(self, kind: NoticeKind, text: str, *, coin: str = "", is_alarm: bool = False) -> None:
+        """Take something to know."""
+        ...
+
+
+class OrderDesk:
+    """
+    Keeps the orders.
+
+    Parameters
+    ----------
+    loop : asyncio.AbstractEventLoop
+        The loop that everything runs in.
+    sender : ActionSender
+        Where actions go.
+    reader : OrderReader
+        Where doubts are settled.
+    owner : DeskOwner
+        Who is told.
+    cloids : CloidBook
+        Which ids are ours.
+    ledger : FillLedger
+        Which fills were booked.
+    account, dex : str
+        Whose orders, and where; fills and orders of other dexes are not looked at.
+    is_ours : Callable[[str], bool]
+        Whether a coin is traded here.
+    quiet_ns, limit_ns : int
+        When commands go without a cycle's end, see ``Coalescer``.
+    query_after_ns : int
+        The time between two questions about the same order.
+    spawn : Callable[[Coroutine], asyncio.Task]
+        Starts a task that is ended with its owner.
+    now_ns, monotonic_ns : Callable[[], int]
+        The wall clock in ns UTC, and one that never goes back.
+
+    """
+
+    def __init__(
+        self,
+        *,
+        loop: asyncio.AbstractEventLoop,
+        sender: ActionSender,
+        reader: OrderReader,
+        owner: DeskOwner,
+        cloids: CloidBook,
+        ledger: FillLedger,
+        account: str,
+        dex: str,
+        is_ours: Callable[[str], bool],
+        quiet_ns: int,
+        limit_ns: int,
+        query_after_ns: int,
+        spawn: Callable[[Coroutine[Any, Any, None]], asyncio.Task[None]],
+        now_ns: Callable[[], int] = time.time_ns,
+        monotonic_ns: Callable[[], int] = time.monotonic_ns,
+    ) -> None:
+        self._loop = loop
+        self._sender = sender
+        self._owner = owner
+        self.cloids = cloids
+        self.ledger = ledger
+        self._is_ours = is_ours
+        self._spawn = spawn
+        self._now_ns = now_ns
+        self._monotonic_ns = monotonic_ns
+        self._coalescer = Coalescer(quiet_ns=quiet_ns, limit_ns=limit_ns)
+        self._timer: asyncio.TimerHandle | asyncio.Handle | None = None
+        self.shelf: OrderShelf = OrderShelf(cloids)
+        self.doubts = Doubts(
+            reader,
+            self.shelf,
+            account=account,
+            dex=dex,
+            venue_ms=sender.venue_ms,
+            apply=self._apply,
+            on_fills=self.on_fills,
+            on_unknown=self._on_unknown,
+            notify=owner.on_notice,
+            query_after_ns=query_after_ns,
+            now_ns=now_ns,
+            monotonic_ns=monotonic_ns,
+        )
+        self._deferred: dict[str, tuple[Decimal, Decimal]] = {}
+        self._own_modifies: set[str] = set()
+        self._posts: set[asyncio.Task[None]] = set()
+        self._trimmed: set[int] = set()
+        self._strangers: OrderedDict[int, None] = OrderedDict()
+        self._held: list[UserFill] | None = None
+        # fills before this (ns UTC) are the past, unless they are of an order kept here
+        self.floor_ns = 0
+        self.actions_sent = 0
+
+    # -- commands --------------------------------------------------------------------------------------
+
+    def place(self, key: str, coin: str, spec: OrderSpec) -> None:
+        """Queue a new order; ``spec`` carries its cloid."""
+        if spec.cloid is None:
+            raise ValueError(f"`spec` of {key} has no cloid")
+        track = OrderTrack(
+            key=key,
+            cloid=spec.cloid,
+            coin=coin,
+            side=1 if spec.is_buy else -1,
+            price=spec.price,
+            quantity=spec.size,
+            is_resting_kind=spec.tif != "Ioc",
+            reduce_only=spec.reduce_only,
+            ts_ns=self._now_ns(),
+        )
+        self.shelf.put(track, spec)
+        if spec.tif == "Ioc":
+            self._clear_the_way(track)
+        self._coalescer.place(PlaceItem(key, spec), self._monotonic_ns())
+        self._schedule()
+
+    def modify(self, key: str, quantity: Decimal, price: Decimal) -> None:
+        """Queue a modify to this whole quantity; while the order or an earlier modify is unanswered it waits for that."""
+        track = self._known(key)
+        waits = track.phase is Phase.SENT or (track.modify is not None and track.modify.is_sent)
+        if waits:
+            self._deferred[key] = (quantity, price)
+            self._coalescer.count(modifies=1)
+        elif track.phase is Phase.WAITING:
+            # the venue never sees the order as it was
+            spec = self.shelf.spec(key)._replace(price=price, size=quantity)
+            track.amend(quantity, price)
+            self._coalescer.modify(ModifyItem(key, track.cloid, spec), self._monotonic_ns())
+        else:
+            self._queue_modify(track, quantity, price)
+        self._schedule()
+
+    def cancel(self, key: str, *, is_command: bool = True) -> None:
+        """Queue a cancel; an order or modify that has not left is taken back instead."""
+        track = self._known(key)
+        if self._deferred.pop(key, None) is not None:
+            self._drop_modify(track)
+        if track.is_closed or (track.cancel is not None and not track.is_unknown):
+            if is_command:
+                self._coalescer.count(cancels=1)
+            self._schedule()
+            return
+        track.start_cancel()
+        spec = self.shelf.spec(key)
+        item = CancelItem(key, spec.asset, track.cloid, None if track.cloid else track.oid)
+        unsent = self._coalescer.cancel(item, self._monotonic_ns(), is_command=is_command)
+        if unsent is not None and unsent.was_submit:
+            self._apply(track, track.removed_unsent("canceled before it was sent", self._now_ns()))
+        elif unsent is not None:
+            track.modify = None
+            self._drop_modify(track)
+        self._schedule()
+
+    def cycle_ended(self, counts: CycleCounts) -> None:
+        """Note the end of a cycle with so many commands."""
+        self._coalescer.mark_end(counts)
+        self._coalescer.reset_if_complete()
+        self._schedule()
+
+    def commands_settled(self, *, submits: int = 0, modifies: int = 0, cancels: int = 0) -> None:
+        """Count commands of the cycle that were answered without being sent."""
+        self._coalescer.count(submits=submits, modifies=modifies, cancels=cancels)
+        self._coalescer.reset_if_complete()
+        self._schedule()
+
+    async def settle(self) -> None:
+        """Wait until every action that left is answered, or known not to be."""
+        await asyncio.gather(*self._posts, return_exceptions=True)
+
+    def flush(self) -> None:
+        """Send everything queued now."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        for batch in self._coalescer.drain():
+            items = [item for item in map(self._ready, batch.items) if item is not None]
+            if items:
+                self._dispatch(batch.kind, items)
+
+    # -- news ------------------------------------------------------------------------------------------
+
+    def on_order_updates(self, updates: Iterable[OrderUpdate]) -> None:
+        """Take news of orders, of whichever dex."""
+        for update in updates:
+            order = update.order
+            if not self._is_ours(order.coin):
+                continue
+            track = self.shelf.find(order.oid, order.cloid)
+            if track is not None:
+                self._apply(track, track.updated(order, update.status, update.ts_ns))
+            elif self.cloids.client_order_id(order.cloid) is None:
+                self._stranger(order.oid, f"order {order.oid} ({update.status})", order.coin)
+                self._owner.on_foreign_order(update)
+
+    def on_fills(self, fills: Iterable[UserFill]) -> None:
+        """Take fills, from wherever; each is booked once over all runs."""
+        for fill in sorted(fills, key=lambda row: (row.ts_ns, row.trade_id)):
+            self._on_fill(fill)
+        try:
+            self.ledger.flush()
+        except HyperliquidError as error:
+            self._owner.on_notice(NoticeKind.STORAGE, str(error), is_alarm=True)
+
+    def on_venue_cancels(self, cancels: Iterable[VenueCancel]) -> None:
+        """Take the numbers of orders that the venue canceled on its own; why, the order's own news says."""
+        for coin, oid in cancels:
+            track = self.shelf.by_number(oid)
+            if track is not None and not track.is_closed:
+                self._owner.on_notice(
+                    NoticeKind.VENUE_CANCEL, f"the venue canceled order {track.key}", coin=coin
+                )
+                track.wants_query = True
+                self.doubts.note(track)
+
+    def hold_fills(self) -> None:
+        """Keep back fills of orders not known here, until the engine has taken the account as it is."""
+        if self._held is None:
+            self._held = []
+
+    def release_fills(self) -> None:
+        """Book what was kept back, less what was entered in the ledger meanwhile."""
+        held, self._held = self._held, None
+        if held:
+            self.on_fills(held)
+
+    # -- inside: sending -------------------------------------------------------------------------------
+
+    def _schedule(self) -> None:
+        due = self._coalescer.due_at()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if due is None:
+            return
+        delay = due - self._monotonic_ns()
+        if delay <= 0:
+            # in a turn of its own: this may be in the middle of telling what follows from an answer
+            self._timer = self._loop.call_soon(self._due)
+        else:
+            self._timer = self._loop.call_later(delay / NS_PER_S, self._due)
+
+    def _due(self) -> None:
+        self._timer = None
+        due = self._coalescer.due_at()
+        if due is None:
+            return
+        if due > self._monotonic_ns():
+            self._schedule()
+        else:
+            self.flush()
+
+    def _queue_modify(self, track: OrderTrack, quantity: Decimal, price: Decimal) -> None:
+        track.start_modify(quantity, price)
+        spec = self.shelf.spec(track.key)._replace(price=price, size=quantity)
+        target = track.oid if track.oid is not None else track.cloid
+        self._coalescer.modify(ModifyItem(track.key, target, spec), self._monotonic_ns())
+
+    def _clear_the_way(self, taker: OrderTrack) -> None:
+        # the venue would cancel our own resting orders that we trade into: better first than in the middle
+        for track in self.shelf.live():
+            is_crossed = (taker.price - track.price) * taker.side >= 0
+            if track.coin == taker.coin and track.side != taker.side and is_crossed and track.cancel is None:
+                self.cancel(track.key, is_command=False)
+
+    def _ready(self, item: Item) -> Item | None:
+        track = self._known(item.key)
+        if track.is_closed:
+            return None
+        if isinstance(item, PlaceItem):
+            track.sent()
+            return item
+        if isinstance(item, CancelItem):
+            if track.cancel is not None:
+                track.cancel.is_sent = True
+            return item
+        change = track.modify
+        if change is None:
+            return None
+        # filled since the command came: the wire size is what is left of it
+        change.size = change.quantity - track.filled
+        change.old_oid = track.oid
+        if change.size <= 0:
+            self._apply(track, track.modify_refused("nothing is left of that quantity", self._now_ns()))
+            return None
+        change.is_sent = True
+        target = track.oid if track.oid is not None else track.cloid
+        return ModifyItem(item.key, target, item.spec._replace(size=change.size, price=change.price))
+
+    def _dispatch(self, kind: ActionClass, items: list[Item]) -> None:
+        try:
+            if kind in (ActionClass.PLACE_ALO, ActionClass.PLACE_OTHER):
+                # an order that the venue knows and we do not would be a stranger's after a restart
+                self.cloids.flush()
+            prepared = self._sender.prepare(_action(items))
+        except (SigningError, HyperliquidError) as error:
+            self._answer(items, ActionResult(not_done=f"NOT_SENT: {error}"))
+            return
+        self.actions_sent += 1
+        task = self._spawn(self._post(items, prepared))
+        self._posts.add(task)
+        task.add_done_callback(self._posts.discard)
+
+    async def _post(self, items: list[Item], prepared: Prepared) -> None:
+        self._answer(items, await self._sender.post(prepared))
+
+    # -- inside: answers -------------------------------------------------------------------------------
+
+    def _answer(self, items: list[Item], result: ActionResult) -> None:
+        if result.not_done is not None:
+            for item in items:
+                self._refuse(item, result.not_done, is_certain=True)
+        elif isinstance(result.reply, Refused):
+            for item in items:
+                self._refuse(item, result.reply.text, is_certain=True)
+        elif isinstance(result.reply, ActionAccepted):
+            try:
+                outcomes = result.reply.spread(len(items))
+            except PayloadError as error:
+                self._unknown(items, self._sender.venue_ms(), str(error))
+                return
+            for item, outcome in zip(items, outcomes, strict=True):
+                self._outcome(item, outcome)
+        else:
+            self._unknown(items, result.unknown_until_ms or self._sender.venue_ms(), "no answer")
+
+    def _unknown(self, items: list[Item], until_ms: int, why: str) -> None:
+        self._owner.on_notice(NoticeKind.UNKNOWN_OUTCOME, f"{len(items)} commands: {why}")
+        for item in items:
+            track = self.shelf.track(item.key)
+            if track is None or track.is_closed:
+                continue
+            if isinstance(item, PlaceItem):
+                self._apply(track, track.reply_lost(until_ms, self._now_ns()))
+            elif isinstance(item, ModifyItem):
+                if track.modify is not None and track.modify.is_sent:
+                    track.modify.unknown_until_ms = until_ms
+            elif track.cancel is not None:
+                track.cancel.unknown_until_ms = until_ms
+            self.doubts.note(track)
+
+    def _outcome(self, item: Item, outcome: Outcome) -> None:
+        track = self.shelf.track(item.key)
+        if track is None:
+            return
+        now = self._now_ns()
+        if isinstance(outcome, Resting):
+            self._apply(track, track.placed(outcome.oid, now))
+        elif isinstance(outcome, FilledNow):
+            self._apply(track, track.filled_now(outcome.oid, outcome.size, now))
+        elif isinstance(outcome, OrderError):
+            self._refuse(item, outcome.text, is_certain=False)
+        elif isinstance(outcome, Success):
+            self._apply(track, track.cancel_done(now))
+        else:
+            track.wants_query = True
+            self.doubts.note(track)
+
+    def _refuse(self, item: Item, reason: str, *, is_certain: bool) -> None:
+        track = self.shelf.track(item.key)
+        if track is None:
+            return
+        kind, now = rejection_kind(reason), self._now_ns()
+        if isinstance(item, PlaceItem):
+            if kind is RejectionKind.IOC_NO_MATCH:
+                effects = track.expired_at_once(reason, now)
+            else:
+                is_post_only = kind is RejectionKind.POST_ONLY_CROSS
+                effects = track.refused(reason, now, is_post_only=is_post_only)
+        elif isinstance(item, ModifyItem):
+            effects = track.modify_refused(reason, now, is_certain=is_certain)
+        else:
+            effects = track.cancel_refused(reason, now, is_gone=kind is RejectionKind.NOT_FOUND)
+        self._apply(track, effects)
+
+    # -- inside: news ----------------------------------------------------------------------------------
+
+    def _on_fill(self, fill: UserFill) -> None:
+        if not self._is_ours(fill.coin) or fill.key in self.ledger:
+            return
+        track = self.shelf.find(fill.oid, fill.cloid)
+        if track is not None and track.phase is not Phase.WAITING:
+            self.ledger.add(fill.key)
+            self._apply(track, track.fill(fill))
+            return
+        if fill.ts_ns <= self.floor_ns:
+            return
+        if self._held is not None:
+            self._held.append(fill)
+            return
+        self.ledger.add(fill.key)
+        self._owner.on_foreign_fill(fill, self.cloids.client_order_id(fill.cloid))
+
+    def _known(self, key: str) -> OrderTrack:
+        track = self.shelf.track(key)
+        if track is None:
+            raise KeyError(f"the order {key} is not kept here")
+        return track
+
+    def report_stranger(self, order: OpenOrder) -> None:
+        """Say once that an order rests that is not ours."""
+        self._on_unknown(order)
+
+    def _on_unknown(self, order: OpenOrder) -> None:
+        if self.cloids.client_order_id(order.cloid) is None:
+            self._stranger(order.oid, f"order {order.oid} rests", order.coin)
+
+    def _stranger(self, oid: int, what: str, coin: str) -> None:
+        if oid in self._strangers:
+            return
+        self._strangers[oid] = None
+        if len(self._strangers) > STRANGERS_KEPT:
+            self._strangers.popitem(last=False)
+        self._owner.on_notice(
+            NoticeKind.SECOND_TRADER, f"{what}, which is not ours", coin=coin, is_alarm=True
+        )
+
+    def _apply(self, track: OrderTrack, effects: list[Effect]) -> None:
+        self.shelf.index(track)
+        for effect in effects:
+            if isinstance(effect, Orphan):
+                self._cancel_orphan(track, effect.oid)
+            elif not (isinstance(effect, ModifyRejected) and track.key in self._own_modifies):
+                self._owner.on_effect(track, effect)
+        if track.modify is None:
+            self._own_modifies.discard(track.key)
+        if track.is_closed:
+            self._deferred.pop(track.key, None)
+            self._trimmed.difference_update(track.legs)
+            self.shelf.retire(track)
+        else:
+            self._trim(track)
+            self._undefer(track)
+        self.doubts.note(track)
+
+    def _undefer(self, track: OrderTrack) -> None:
+        if track.key in self._deferred and track.phase is Phase.OPEN and track.modify is None:
+            quantity, price = self._deferred.pop(track.key)
+            if track.cancel is None:
+                self._queue_modify(track, quantity, price)
+                self._schedule()
+            else:
+                self._drop_modify(track)
+
+    def _drop_modify(self, track: OrderTrack) -> None:
+        # should the cancel fail, the engine must not wait for the modify
+        if track.key not in self._own_modifies and not track.is_closed:
+            self._owner.on_effect(track, ModifyRejected(track.oid, "a cancel took its place", self._now_ns()))
+        self._own_modifies.discard(track.key)
+
+    def _trim(self, track: OrderTrack) -> None:
+        # a fill raced a modify: more rests than was asked for
+        current = track.current
+        if current is None or track.excess <= 0 or track.modify is not None or track.cancel is not None:
+            return
+        if track.wanted <= track.filled or current.oid in self._trimmed:
+            self.cancel(track.key, is_command=False)
+        elif track.key not in self._deferred:
+            self._trimmed.add(current.oid)
+            self._own_modifies.add(track.key)
+            self._queue_modify(track, track.wanted, track.price)
+            self._schedule()
+
+    def _cancel_orphan(self, track: OrderTrack, oid: int) -> None:
+        self._owner.on_notice(
+            NoticeKind.UNKNOWN_OUTCOME,
+            f"order {track.key} rests after its end, it is canceled",
+            is_alarm=True,
+        )
+        action = cancel_action([(self.shelf.spec(track.key).asset, oid)])
+        self._spawn(self._send_cancel(action))
+
+    async def _send_cancel(self, action: Action) -> None:
+        try:
+            await self._sender.send(action)
+        except SigningError as error:
+            self._owner.on_notice(
+                NoticeKind.UNKNOWN_OUTCOME, f"a cancel was not sent: {error}", is_alarm=True
+            )
+
+
+def _action(items: list[Item]) -> Action:
+    first = items[0]
+    if isinstance(first, PlaceItem):
+        return order_action([item.spec for item in items if isinstance(item, PlaceItem)])
+    if isinstance(first, ModifyItem):
+        return batch_modify_action(
+            [(item.target, item.spec) for item in items if isinstance(item, ModifyItem)]
+        )
+    cancels = [item for item in items if isinstance(item, CancelItem)]
+    if first.oid is None:
+        return cancel_by_cloid_action([(item.asset, item.cloid) for item in cancels], fast=True)
+    return cancel_action([(item.asset, item.oid) for item in cancels if item.oid is not None], fast=True)

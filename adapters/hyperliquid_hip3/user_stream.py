@@ -1,0 +1,251 @@
+"""The user's streams: orders, fills, events, funding and transfers, each frame read once and handed on."""
+
+import asyncio
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+from typing import Final
+from typing import Protocol
+
+from hyperliquid_hip3.account_parsing import parse_ledger_message
+from hyperliquid_hip3.account_state import AccountSums
+from hyperliquid_hip3.desk import OrderDesk
+from hyperliquid_hip3.errors import PayloadError
+from hyperliquid_hip3.errors import TransportError
+from hyperliquid_hip3.frames import parse_frame
+from hyperliquid_hip3.notices import NoticeKind
+from hyperliquid_hip3.user_parsing import parse_order_updates
+from hyperliquid_hip3.user_parsing import parse_user_event
+from hyperliquid_hip3.user_parsing import parse_user_fills_message
+from hyperliquid_hip3.user_parsing import parse_user_fundings_message
+from hyperliquid_hip3.user_records import FillsEvent
+from hyperliquid_hip3.user_records import FundingEvent
+from hyperliquid_hip3.user_records import FundingPayment
+from hyperliquid_hip3.user_records import LedgerUpdate
+from hyperliquid_hip3.user_records import LiquidationNotice
+from hyperliquid_hip3.user_records import VenueCancels
+
+
+SUBSCRIPTIONS: Final = (
+    "orderUpdates",
+    "userFills",
+    "userEvents",
+    "userFundings",
+    "userNonFundingLedgerUpdates",
+)
+SPOT: Final = "spot"
+INTO: Final = frozenset(("deposit",))
+OUT: Final = frozenset(("withdraw",))
+
+
+class Socket(Protocol):
+    """The part of ``VenueSocket`` that is used."""
+
+    async def connect(self) -> None:
+        """Connect, and stay so."""
+        ...
+
+    async def close(self) -> None:
+        """Hang up."""
+        ...
+
+    def subscribe(self, subscription: dict[str, Any]) -> None:
+        """Ask for a feed."""
+        ...
+
+
+class UserStream:
+    """
+    Reads the streams of one account.
+
+    Parameters
+    ----------
+    account : str
+        Whose streams.
+    desk : OrderDesk
+        Takes orders and fills.
+    sums : AccountSums
+        Takes funding and transfers.
+    dex : str
+        The dex whose pot is reported.
+    is_unified : Callable[[], bool]
+        Whether all dexes share one pot, so that moving between them is no transfer.
+    since_ns : int
+        Payments and transfers before this, ns UTC, are the past.
+    wants_account : Callable[[], None]
+        Asks for the account to be read.
+    on_reconnected : Callable[[], None]
+        Told when the streams are back.
+    notify : Callable
+        Takes a kind and a text, ``coin`` and ``is_alarm``.
+
+    """
+
+    def __init__(
+        self,
+        account: str,
+        *,
+        desk: OrderDesk,
+        sums: AccountSums,
+        dex: str,
+        is_unified: Callable[[], bool],
+        since_ns: int,
+        wants_account: Callable[[], None],
+        on_reconnected: Callable[[], None],
+        notify: Callable[..., None],
+    ) -> None:
+        self._account = account
+        self._desk = desk
+        self._sums = sums
+        self._dex = dex
+        self._is_unified = is_unified
+        self._since_ns = since_ns
+        self._wants_account = wants_account
+        self._on_reconnected = on_reconnected
+        self._notify = notify
+        self._socket: Socket | None = None
+        self._up = asyncio.Event()
+        self.is_up = False
+        self.frames = 0
+        self.bad_frames = 0
+        self._readers: dict[str, Callable[[Any], None]] = {
+            "orderUpdates": lambda data: self._desk.on_order_updates(parse_order_updates(data)),
+            "userFills": self._on_fills,
+            "user": self._on_event,
+            "userFundings": self._on_fundings,
+            "userNonFundingLedgerUpdates": self._on_ledger,
+        }
+
+    async def connect(self, socket: Socket, *, timeout_s: float) -> None:
+        """
+        Subscribe and connect, and wait until the streams are there.
+
+        Raises
+        ------
+        TransportError
+            If they are not there in time.
+
+        """
+        self._socket = socket
+        for kind in SUBSCRIPTIONS:
+            socket.subscribe({"type": kind, "user": self._account})
+        await socket.connect()
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._up.wait()
+        except TimeoutError:
+            raise TransportError(f"the account's streams did not come up within {timeout_s:g} s") from None
+
+    async def close(self) -> None:
+        """Hang up."""
+        self.is_up = False
+        if self._socket is not None:
+            await self._socket.close()
+
+    def on_up(self, is_reconnect: bool) -> None:
+        """Take that the streams are there."""
+        self.is_up = True
+        self._up.set()
+        if is_reconnect:
+            self._notify(NoticeKind.STREAM_UP, "the account's streams are back")
+            self._on_reconnected()
+
+    def on_down(self, reason: str) -> None:
+        """Take that the streams are gone."""
+        self.is_up = False
+        self._notify(NoticeKind.STREAM_DOWN, reason)
+
+    def on_frame(self, raw: bytes, received_ns: int) -> None:  # noqa: ARG002 - the socket's form
+        """Read one frame; one that cannot be read may have said anything, so everything is asked for again."""
+        self.frames += 1
+        try:
+            frame = parse_frame(raw)
+            reader = self._readers.get(frame.channel)
+            if reader is not None:
+                reader(frame.data)
+        except PayloadError as error:
+            self.bad_frames += 1
+            self._notify(NoticeKind.STREAM_DOWN, f"a frame could not be read: {error}")
+            self._on_reconnected()
+
+    def _on_fills(self, data: Any) -> None:
+        message = parse_user_fills_message(data)
+        if message.user.lower() == self._account:
+            self._desk.on_fills(message.fills)
+
+    def _on_event(self, data: Any) -> None:
+        event = parse_user_event(data)
+        if isinstance(event, FillsEvent):
+            self._desk.on_fills(event.fills)
+        elif isinstance(event, FundingEvent):
+            self._add_funding(event.payment)
+        elif isinstance(event, VenueCancels):
+            self._desk.on_venue_cancels(event.cancels)
+        elif isinstance(event, LiquidationNotice) and event.liquidated_user.lower() == self._account:
+            self._notify(
+                NoticeKind.LIQUIDATION,
+                f"liquidated with an account value of {event.account_value}",
+                is_alarm=True,
+            )
+            self._wants_account()
+
+    def _on_fundings(self, data: Any) -> None:
+        message = parse_user_fundings_message(data)
+        if message.user.lower() == self._account:
+            for payment in message.payments:
+                self._add_funding(payment)
+
+    def _on_ledger(self, data: Any) -> None:
+        message = parse_ledger_message(data)
+        if message.user.lower() != self._account:
+            return
+        for update in message.updates:
+            amount = transfer_amount(update, self._account, self._dex, is_unified=self._is_unified())
+            if update.ts_ns < self._since_ns or not amount:
+                continue
+            key = (update.ts_ns, update.block_hash, update.kind, amount)
+            if self._sums.add_transfer(key, amount):
+                self._wants_account()
+
+    def _add_funding(self, payment: FundingPayment) -> None:
+        if payment.ts_ns < self._since_ns or payment.coin.partition(":")[0] != (self._dex or payment.coin):
+            return
+        if self._sums.add_funding(payment.coin, payment.ts_ns, payment.amount):
+            self._wants_account()
+
+
+def transfer_amount(update: LedgerUpdate, account: str, dex: str, *, is_unified: bool) -> Decimal:
+    """
+    Return what a ledger update brought into the pot that is reported, negative for what it took; 0 when it left it alone.
+
+    Parameters
+    ----------
+    update : LedgerUpdate
+        The venue's row; its amount has no sign.
+    account : str
+        Whose pot.
+    dex : str
+        The dex of the pot in the standard modes.
+    is_unified : bool
+        Whether the pot is all the account has of the token.
+
+    """
+    amount = update.amount
+    if amount is None:
+        return Decimal(0)
+    comes = update.destination.lower() in ("", account)
+    leaves = update.user.lower() in ("", account)
+    if update.source_dex is not None or update.destination_dex is not None:
+        if is_unified:
+            inside = comes and leaves
+            return Decimal(0) if inside else (amount if comes else -amount)
+        into = comes and update.destination_dex == dex
+        out = leaves and update.source_dex == dex
+        return amount if into and not out else (-amount if out and not into else Decimal(0))
+    if update.to_perp is not None and not dex and not is_unified:
+        return amount if update.to_perp else -amount
+    if dex and not is_unified:
+        return Decimal(0)
+    if update.kind in INTO:
+        return amount
+    return -amount if update.kind in OUT else Decimal(0)
