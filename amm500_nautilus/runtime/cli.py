@@ -79,6 +79,16 @@ def build_parser() -> argparse.ArgumentParser:
     report = add("report", commands.report, "build a run's tearsheet again from its files")
     report.add_argument("run", type=Path, help="a run directory")
 
+    status = add(
+        "status", commands.status, "ask the venue for its clock, a market, an account and its limits"
+    )
+    status.add_argument("config", nargs="?", default=None, help="a YAML run file that names venue and market")
+    status.add_argument("--set", dest="overrides", action="append", default=[], metavar="KEY=VALUE")
+    status.add_argument("--url", default=None, help="the venue's address without a path")
+    status.add_argument("--coin", default=None, help="the market, for example km:US500")
+    status.add_argument("--user", default=None, help="the account's address")
+    status.add_argument("--json", action="store_true", help="print one JSON object")
+
     catalog = add("catalog", commands.catalog, "list, check or query the catalogue")
     catalog.add_argument("action", choices=("ls", "check", "query"))
     catalog.add_argument("sql", nargs="?", default=None, help="the statement, for query")

@@ -110,6 +110,13 @@ def budget(args: argparse.Namespace) -> int:
     return affording.budget(args)
 
 
+def status(args: argparse.Namespace) -> int:
+    """Ask the venue how it, a market and an account are."""
+    from amm500_nautilus.runtime import venue_status  # noqa: PLC0415
+
+    return venue_status.status(args)
+
+
 def fetch(args: argparse.Namespace) -> int:
     """Fetch or make a run file's data and store it."""
     from amm500_nautilus.runtime.data import prepare  # noqa: PLC0415
