@@ -25,4 +25,6 @@ UNSOURCED_ACCOUNT_RULES: Final[tuple[str, ...]] = (
     "Removing an agent: its name approved for the zero address.",
     "userFillsByTime is sorted oldest first (a recorded page of 2023 is newest first).",
     "Transfers to a new address open its account without a fee.",
+    "A named agent's address may not be used again.",
+    "The words 'Vault may not perform this action.' of an address that is nobody's vault, and 'Nonce mismatch.'",
 )

@@ -2,8 +2,7 @@
 
 from typing import Final
 
-from hyperliquid_loopback import account_actions
-from hyperliquid_loopback import agents
+from hyperliquid_loopback.account_rules import UNSOURCED_ACCOUNT_RULES
 from hyperliquid_loopback.words import UNSOURCED_CORE_RULES
 
 
@@ -23,24 +22,10 @@ SHELL_RULES: Final = (
     "candleSnapshot and recentTrades of an unknown coin are answered 500 null, as fundingHistory is.",
     "A delisted coin is left out of allMids.",
     "A request above the weight of a minute is answered 429 with the body null, and does not count itself.",
-)
-ACCOUNT_RULES: Final = (
-    "A coin whose leverage was never set trades at 20, or at what its market allows.",
-    "A change back to the standard mode needs an account without positions and orders.",
-    "A named agent's address may not be used again.",
-    *(
-        f"The words {text!r}"
-        for text in (
-            account_actions.NO_ISOLATED,
-            account_actions.LOW_MARGIN,
-            account_actions.LOW_WEIGHT,
-            agents.NOT_A_VAULT + " (of an address that is nobody's vault)",
-            agents.NONCE_MISMATCH,
-        )
-    ),
+    "What a user's order takes from the background ladder stays gone until the flow's next book.",
 )
 
 
 def unsourced_rules() -> tuple[str, ...]:
     """Return every rule without a source, one sentence each: of matching, of accounts, of the streams and doors."""
-    return (*UNSOURCED_CORE_RULES, *ACCOUNT_RULES, *SHELL_RULES)
+    return (*UNSOURCED_CORE_RULES, *UNSOURCED_ACCOUNT_RULES, *SHELL_RULES)

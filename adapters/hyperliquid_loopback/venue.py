@@ -44,7 +44,7 @@ from hyperliquid_loopback.wallets import generated_wallets
 
 NO_LIMIT: Final = 1 << 40
 NS_PER_MS: Final = 1_000_000
-QUIET_MID: Final = Decimal(690)
+START_MID: Final = Decimal(690)
 START_TIMEOUT_S: Final = 60.0
 # a request that is still being answered holds up the end no longer
 SHUTDOWN_S: Final = 1.0
@@ -124,8 +124,8 @@ class LoopbackVenue:
         now_ms = self.clock.now_ms()
         self.market = self._market(now_ms) if market is None else market
         self.universe = Universe(self.market)
-        if market is None and settled.flow == "quiet":
-            self.universe.end_history_at(settled.coin, QUIET_MID)
+        if market is None and settled.flow in ("quiet", "simulated"):
+            self.universe.end_history_at(settled.coin, START_MID)
         self.faults = CountedFaults(settled.seed)
         self.accounts = Accounts(
             self.universe,
@@ -457,7 +457,7 @@ class LoopbackVenue:
             return ReplayFlow.from_catalog(str(config.catalog), config.dataset, config.coin)
         if config.flow == "none":
             return TimedFlow()
-        return QuietFlow(config.coin, QUIET_MID)
+        return QuietFlow(config.coin, START_MID)
 
     def _open_accounts(self, now_ms: int) -> None:
         made = [AccountSpec(address=each.address, equity=self.config.equity) for each in self.wallets]
