@@ -5,9 +5,10 @@ BIN := $(VENV)/bin
 LOCK := requirements/dev.lock
 STAMP := $(VENV)/.stamp
 RUN_STAMP := $(VENV)/.run-stamp
+LIVE_STAMP := $(VENV)/.live-stamp
 
 .DEFAULT_GOAL := help
-.PHONY: help backtest test check bench soak mutants clean lock
+.PHONY: help backtest local test check bench soak mutants clean lock
 
 help: ## List the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -20,13 +21,21 @@ $(RUN_STAMP): $(BIN)/python requirements/run.lock pyproject.toml
 	@$(BIN)/python -m uv pip install --quiet --python $(BIN)/python --no-deps -e .
 	@touch $@
 
+$(LIVE_STAMP): $(BIN)/python requirements/live.lock pyproject.toml
+	@$(BIN)/python -m uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements/live.lock
+	@$(BIN)/python -m uv pip install --quiet --python $(BIN)/python --no-deps -e .
+	@touch $@
+
 $(STAMP): $(BIN)/python $(LOCK) pyproject.toml
 	@$(BIN)/python -m uv pip install --quiet --python $(BIN)/python --require-hashes -r $(LOCK)
 	@$(BIN)/python -m uv pip install --quiet --python $(BIN)/python --no-deps -e .
-	@touch $@ $(RUN_STAMP)
+	@touch $@ $(RUN_STAMP) $(LIVE_STAMP)
 
 backtest: $(RUN_STAMP) ## Run the main job: the month on xyz100
 	$(BIN)/python run_backtest.py configs/xyz100_30d.yaml
+
+local: $(LIVE_STAMP) ## Run the strategy live against a loopback venue for two minutes
+	$(BIN)/python run_live.py configs/local.yaml
 
 test: $(STAMP) ## Run the tests
 	$(BIN)/python -m pytest -q -m "not soak"

@@ -104,6 +104,7 @@ class MarketMaker(Strategy):
         self._prices: dict[int, Price] = {}
         self._saved: dict[str, Any] | None = None
         self._is_account_told = False
+        self._is_ending = False
         self._volatility: dict[str, float] = {}
         self.decisions = 0
 
@@ -112,6 +113,7 @@ class MarketMaker(Strategy):
     def on_start(self) -> None:
         """Read the instrument, build the models, subscribe, and start the cycle."""
         config = self.config
+        self._is_ending = False
         self.instrument = self.cache.instrument(config.instrument_id)
         if self.instrument is None:
             self.log.error(
@@ -181,6 +183,13 @@ class MarketMaker(Strategy):
 
     def on_stop(self) -> None:
         """Cancel everything; nothing of ours stays resting."""
+        self.wind_down()
+
+    def wind_down(self) -> None:
+        """Quote no more and cancel everything, while order events are still followed: what fills on the way is booked."""
+        if self._is_ending:
+            return
+        self._is_ending = True
         if hasattr(self, "_timer"):
             self._timer.stop()
         if hasattr(self, "guard"):
@@ -235,7 +244,7 @@ class MarketMaker(Strategy):
             tick.ask_price.raw // tick_raw,
             tick.ask_size.raw // lot_raw,
         )
-        if self.engine.on_touch(tick.ts_init, *touch):
+        if self.engine.on_touch(tick.ts_init, *touch) and not self._is_ending:
             self._decide(tick.ts_init)
 
     def _on_reference(self, tick: QuoteTick) -> None:

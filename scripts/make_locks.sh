@@ -9,4 +9,5 @@ compile() {
     --no-emit-find-links --no-header --universal "$@" -o "requirements/$out.lock"
 }
 compile run
+compile live --extra live
 compile dev --extra dev

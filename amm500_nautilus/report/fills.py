@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from dataclasses import field
 from decimal import Decimal
+from math import isnan
 from typing import Any
 
 from amm500_nautilus.report.columns import MID_COLUMNS
@@ -100,7 +101,8 @@ class FillJoin:
                 "closed_pnl": fill.closed_pnl,
                 "closed_pnl_net": net,
                 "unseen_level": int(fill.unseen_level),
-                "queue_ahead": fill.queue_ahead * float(self.lot),
+                # a live venue does not say
+                "queue_ahead": None if isnan(fill.queue_ahead) else fill.queue_ahead * float(self.lot),
                 "by_trade": int(fill.by_trade),
                 "session": session,
                 # a fill that the engine never reports (the venue's own liquidation) still has these

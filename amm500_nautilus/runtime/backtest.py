@@ -255,6 +255,8 @@ def run(
 
     """
     progress = progress or Progress(quiet=True)
+    if config.mode != "backtest":
+        raise InputError(config.mode, f"{config.name}: mode", "backtest; run_live.py runs the others")
     began = time.perf_counter()
     config = under_scenario(config)
     if config.market.price is not None:

@@ -264,11 +264,27 @@ class ReportSection(Section):
     target_max_margin_ratio: float = 0.80
 
 
+class LiveSection(Section):
+    """
+    What a run on the wall clock needs beside the rest.
+
+    ``duration`` is ``120s``, ``30m``, ``6h`` or ``7d``; without it the run goes on until it is stopped. ``on_end`` is what becomes of a
+    position when it ends. ``state_dir`` keeps nonces, order names and seen fills; a local run keeps them in its run directory.
+    ``flow`` is who else trades on the loopback venue of a local run: the market simulator, or a quiet ladder.
+    """
+
+    duration: Annotated[str, Field(pattern=r"^[1-9]\d{0,5}[smhd]$")] | None = None
+    on_end: Literal["flatten", "hold"] = "flatten"
+    flow: Literal["simulated", "quiet"] = "simulated"
+    block_ms: Annotated[int, Field(ge=10, le=10_000)] = 70
+    log_level: Literal["OFF", "ERROR", "WARNING", "INFO", "DEBUG"] = "WARNING"
+
+
 class RunConfig(Section):
-    """A whole run file."""
+    """A whole run file; ``mode`` says whether it is for ``run_backtest.py`` or for ``run_live.py``."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,80}$")]
-    mode: Literal["backtest"] = "backtest"
+    mode: Literal["backtest", "local"] = "backtest"
     seed: Annotated[int, Field(ge=0, le=2**63 - 1)] = 7
     market: MarketSection = MarketSection()
     data: DataSection = DataSection()
@@ -278,6 +294,7 @@ class RunConfig(Section):
     strategy: StrategySection = StrategySection()
     venue: VenueSection = VenueSection()
     report: ReportSection = ReportSection()
+    live: LiveSection = LiveSection()
     stress: model_of(StressConfig) = model_of(StressConfig)()  # type: ignore[valid-type]
 
     @field_validator("stress")

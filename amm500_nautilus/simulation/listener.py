@@ -38,7 +38,7 @@ class LedgerFill:
     unseen_level : bool
         Whether the order was placed at a price outside the visible depth.
     queue_ahead : float
-        Lots ahead of the order when it took its place (at the first sight of its price if that was unseen).
+        Lots ahead of the order when it took its place (at the first sight of its price if that was unseen); NaN where nobody knows.
 
     """
 
