@@ -38,7 +38,7 @@ local: $(LIVE_STAMP) ## Run the strategy live against a loopback venue for two m
 	$(BIN)/python run_live.py configs/local.yaml
 
 test: $(STAMP) ## Run the tests
-	$(BIN)/python -m pytest -q -m "not soak"
+	$(BIN)/python -m pytest -q -m "not soak" -n 2 --dist loadfile
 
 soak: $(STAMP) ## Run the long tests
 	$(BIN)/python -m pytest -q -m soak
