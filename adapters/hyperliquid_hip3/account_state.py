@@ -147,22 +147,14 @@ def account_figures(
 
     Parameters
     ----------
-    scope : AccountScope
-        Which account.
-    mode : str
-        The venue's word for the account mode (``userAbstraction``).
-    state : ClearinghouseState
-        The state on the dex.
-    spot : SpotState or None
-        The spot balances; needed in the unified modes.
+    scope, mode : AccountScope, str
+        Which account, and the venue's word for its mode (``userAbstraction``).
+    state, spot : ClearinghouseState, SpotState or None
+        The state on the dex, and the spot balances, which are needed in the unified modes.
     orders : iterable of OpenOrder
         Our own open orders on the dex.
-    leverage : int, default 1
-        The leverage set for ``scope.coin``, used while it has no position.
-    mark_price : Decimal, optional
-        The mark of ``scope.coin``, used while it has no position.
-    is_cross : bool, default True
-        The margin mode of ``scope.coin``, used while it has no position.
+    leverage, mark_price, is_cross
+        What is set for ``scope.coin``, and its mark; used while it has no position.
 
     Raises
     ------
@@ -174,20 +166,12 @@ def account_figures(
         raise PayloadError("userAbstraction", f"the account mode {mode!r} is unknown")
     own = state.find(scope.coin)
     account = _account(scope, mode, state, list(orders), leverage, mark_price, is_cross=is_cross)
-    equity, withdrawable = state.summary.account_value, state.withdrawable
+    order_margin = account.order_margin
+    equity, used, withdrawable = _pot(scope, mode, state, spot, order_margin)
     # the engine adds what is not realized to the balance on its own
     total = equity - _unrealized(state)
-    used = state.summary.margin_used
-    if mode in UNIFIED:
-        if spot is None:
-            raise PayloadError("spotClearinghouseState", f"missing in the account mode {mode}")
-        balance = spot.find(scope.token)
-        equity = ZERO if balance is None else balance.total
-        hold = ZERO if balance is None else balance.hold
-        total, withdrawable = equity - _unrealized(state), max(ZERO, equity - hold)
-        # the positions of other dexes with the same collateral hold margin too
-        used = max(used, hold - account.order_margin)
-    order_margin, maintenance = account.order_margin, state.cross_maintenance + _isolated_maintenance(account)
+    maintenance = state.cross_maintenance + _isolated_maintenance(account)
+    shown_cross = is_cross if own is None else own.is_cross
     return AccountFigures(
         total=total,
         locked=min(max(total, ZERO), max(ZERO, used) + order_margin),
@@ -200,12 +184,28 @@ def account_figures(
         position_margin_ratio=_over(used, equity),
         maintenance_ratio=_maintenance_ratio(account, state, equity, is_unified=mode in UNIFIED),
         mode=MODE_NAMES[mode],
-        margin_mode=_margin_mode(scope, scope.coin, is_cross=is_cross if own is None else own.is_cross).value,
+        margin_mode=_margin_mode(scope, scope.coin, is_cross=shown_cross).value,
         leverage=leverage if own is None else own.leverage,
         liquidation_price=None if own is None else own.liquidation_price,
         mark_price=mark_price if own is None or not own.size else own.value / abs(own.size),
         ts_ns=state.ts_ns,
     )
+
+
+def _pot(
+    scope: AccountScope, mode: str, state: ClearinghouseState, spot: SpotState | None, order_margin: Decimal
+) -> tuple[Decimal, Decimal, Decimal]:
+    """Return equity, margin in use, and what may be withdrawn."""
+    used = state.summary.margin_used
+    if mode not in UNIFIED:
+        return state.summary.account_value, used, state.withdrawable
+    if spot is None:
+        raise PayloadError("spotClearinghouseState", f"missing in the account mode {mode}")
+    balance = spot.find(scope.token)
+    equity = ZERO if balance is None else balance.total
+    hold = ZERO if balance is None else balance.hold
+    # the positions of other dexes with the same collateral hold margin too
+    return equity, max(used, hold - order_margin), max(ZERO, equity - hold)
 
 
 def account_info(scope: AccountScope, figures: AccountFigures, sums: AccountSums) -> dict[str, Any]:

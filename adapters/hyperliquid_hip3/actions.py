@@ -13,6 +13,7 @@ from decimal import Context
 from decimal import Decimal
 from decimal import Inexact
 from decimal import InvalidOperation
+from functools import lru_cache
 from typing import Any
 from typing import Final
 from typing import Literal
@@ -29,6 +30,7 @@ type AccountMode = Literal["disabled", "unifiedAccount", "portfolioMargin"]
 # an own context: the caller's precision must not round what is sent
 EXACT: Final = Context(prec=60, traps=[Inexact, InvalidOperation])
 WIRE_DECIMALS: Final = 8
+NUMBERS_KEPT: Final = 4_096
 MAX_UINT64: Final = 2**64 - 1
 # rate / 1e8 of the notional, 8 basis points at most, protocol: matching and ordering
 MAX_PRIORITY: Final = 80_000
@@ -96,6 +98,12 @@ def number_to_wire(value: Decimal) -> str:
         raise SigningError(f"a number was {type(value).__name__}, must be Decimal")
     if not value.is_finite():
         raise SigningError(f"a number was {value}, must be finite")
+    return _exact_text(value)
+
+
+# the same few hundred prices and sizes come again and again; equal numbers have the same text
+@lru_cache(maxsize=NUMBERS_KEPT)
+def _exact_text(value: Decimal) -> str:
     if not value:
         return "0"
     plain = _normalized(value)

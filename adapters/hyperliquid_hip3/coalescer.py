@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
 
+from hyperliquid_hip3.actions import Action
 from hyperliquid_hip3.actions import OrderSpec
 
 
@@ -41,10 +42,11 @@ class CancelItem:
 
 @dataclass(frozen=True, slots=True)
 class PlaceItem:
-    """One order to be placed."""
+    """One order to be placed; ``wire`` is what will be sent of it, where that was made ahead of time."""
 
     key: str
     spec: OrderSpec
+    wire: Action | None = None
 
 
 @dataclass(frozen=True, slots=True)

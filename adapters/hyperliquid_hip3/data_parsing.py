@@ -48,7 +48,7 @@ SNAPSHOT_END: Final = int(RecordFlag.F_SNAPSHOT | RecordFlag.F_LAST)
 DEPTH_LEVELS: Final = 10
 FUNDING_MINUTES: Final = 60
 HOUR_NS: Final = 3_600_000_000_000
-SEEN_PRICES: Final = 10_000
+SEEN_NUMBERS: Final = 10_000
 
 UNITS: Final = {
     BarAggregation.MINUTE: "m",
@@ -88,6 +88,8 @@ class InstrumentScale:
         # the same few hundred prices come again and again
         self._bids: dict[Decimal, Price] = {}
         self._asks: dict[Decimal, Price] = {}
+        # most levels of a book stay as they were from one message to the next
+        self._sizes: dict[Decimal, Quantity] = {}
 
     def bid(self, value: Decimal) -> Price:
         """Return the price of a bid, cut down to the tick where it is finer."""
@@ -109,10 +111,13 @@ class InstrumentScale:
 
     def size(self, value: Decimal) -> Quantity:
         """Return a size, cut down to whole lots."""
+        known = self._sizes.get(value)
+        if known is not None:
+            return known
         quantity = Quantity(value, self.size_precision)
         if quantity.as_decimal() > value:
             quantity = Quantity(value.quantize(self._lot, rounding=ROUND_FLOOR), self.size_precision)
-        return quantity
+        return _remember(self._sizes, value, quantity)
 
     def _price(self, value: Decimal, rounding: str) -> Price:
         return Price(value.quantize(self._tick, rounding=rounding), self.price_precision)
@@ -297,8 +302,8 @@ def _padded[Item](items: list[Item], filler: Item) -> list[Item]:
     return items + [filler] * (DEPTH_LEVELS - len(items))
 
 
-def _remember(prices: dict[Decimal, Price], value: Decimal, price: Price) -> Price:
-    if len(prices) >= SEEN_PRICES:
-        prices.clear()
-    prices[value] = price
-    return price
+def _remember[Known](known: dict[Decimal, Known], value: Decimal, made: Known) -> Known:
+    if len(known) >= SEEN_NUMBERS:
+        known.clear()
+    known[value] = made
+    return made

@@ -14,14 +14,13 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any
 from typing import Final
-from typing import Protocol
 
 from hyperliquid_hip3.actions import Action
 from hyperliquid_hip3.actions import OrderSpec
 from hyperliquid_hip3.actions import batch_modify_action
 from hyperliquid_hip3.actions import cancel_action
 from hyperliquid_hip3.actions import cancel_by_cloid_action
-from hyperliquid_hip3.actions import order_action
+from hyperliquid_hip3.actions import order_wire
 from hyperliquid_hip3.cloids import CloidBook
 from hyperliquid_hip3.coalescer import ActionClass
 from hyperliquid_hip3.coalescer import CancelItem
@@ -30,6 +29,7 @@ from hyperliquid_hip3.coalescer import CycleCounts
 from hyperliquid_hip3.coalescer import Item
 from hyperliquid_hip3.coalescer import ModifyItem
 from hyperliquid_hip3.coalescer import PlaceItem
+from hyperliquid_hip3.desk_owner import DeskOwner
 from hyperliquid_hip3.doubts import Doubts
 from hyperliquid_hip3.doubts import OrderReader
 from hyperliquid_hip3.effects import Effect
@@ -53,6 +53,7 @@ from hyperliquid_hip3.sender import ActionResult
 from hyperliquid_hip3.sender import ActionSender
 from hyperliquid_hip3.sender import Prepared
 from hyperliquid_hip3.shelf import OrderShelf
+from hyperliquid_hip3.tracking import FILLED
 from hyperliquid_hip3.tracking import OrderTrack
 from hyperliquid_hip3.tracking import Phase
 from hyperliquid_hip3.user_records import OpenOrder
@@ -65,26 +66,6 @@ NS_PER_MS: Final = 1_000_000
 NS_PER_S: Final = 1_000_000_000
 # strangers' orders that were reported once
 STRANGERS_KEPT: Final = 5_000
-
-
-class DeskOwner(Protocol):
-    """Who is told."""
-
-    def on_effect(self, track: OrderTrack, effect: Effect) -> None:
-        """Take one thing that follows for an order."""
-        ...
-
-    def on_foreign_fill(self, fill: UserFill, key: str | None) -> None:
-        """Take a fill of an order that is not kept here; ``key`` is ours where the order was."""
-        ...
-
-    def on_foreign_order(self, update: OrderUpdate) -> None:
-        """Take news of an order that is not ours."""
-        ...
-
-    def on_notice(self, kind: NoticeKind, text: str, *, coin: str = "", is_alarm: bool = False) -> None:
-        """Take something to know."""
-        ...
 
 
 class OrderDesk:
@@ -150,6 +131,7 @@ class OrderDesk:
         self._monotonic_ns = monotonic_ns
         self._coalescer = Coalescer(quiet_ns=quiet_ns, limit_ns=limit_ns)
         self._timer: asyncio.TimerHandle | asyncio.Handle | None = None
+        self._timer_ns = 0
         self.shelf: OrderShelf = OrderShelf(cloids)
         self.doubts = Doubts(
             reader,
@@ -178,9 +160,19 @@ class OrderDesk:
     # -- commands --------------------------------------------------------------------------------------
 
     def place(self, key: str, coin: str, spec: OrderSpec) -> None:
-        """Queue a new order; ``spec`` carries its cloid."""
+        """
+        Queue a new order; ``spec`` carries its cloid.
+
+        Raises
+        ------
+        SigningError
+            If it cannot be sent as it is.
+
+        """
         if spec.cloid is None:
             raise ValueError(f"`spec` of {key} has no cloid")
+        # made now, while the rest of the cycle is on its way
+        item = PlaceItem(key, spec, order_wire(spec))
         track = OrderTrack(
             key=key,
             cloid=spec.cloid,
@@ -195,7 +187,7 @@ class OrderDesk:
         self.shelf.put(track, spec)
         if spec.tif == "Ioc":
             self._clear_the_way(track)
-        self._coalescer.place(PlaceItem(key, spec), self._monotonic_ns())
+        self._coalescer.place(item, self._monotonic_ns())
         self._schedule()
 
     def modify(self, key: str, quantity: Decimal, price: Decimal) -> None:
@@ -273,7 +265,9 @@ class OrderDesk:
             if track is not None:
                 self._apply(track, track.updated(order, update.status, update.ts_ns))
             elif self.cloids.client_order_id(order.cloid) is None:
-                self._stranger(order.oid, f"order {order.oid} ({update.status})", order.coin)
+                if update.status != FILLED:
+                    # what traded whole is told by its fills, with the reason: a liquidation's order is no second trader's
+                    self._stranger(order.oid, f"order {order.oid} ({update.status})", order.coin)
                 self._owner.on_foreign_order(update)
 
     def on_fills(self, fills: Iterable[UserFill]) -> None:
@@ -312,10 +306,14 @@ class OrderDesk:
     def _schedule(self) -> None:
         due = self._coalescer.due_at()
         if self._timer is not None:
+            if due is not None and self._timer_ns <= due:
+                # it looks again when it rings: thirty commands in a row need no thirty timers
+                return
             self._timer.cancel()
             self._timer = None
         if due is None:
             return
+        self._timer_ns = due
         delay = due - self._monotonic_ns()
         if delay <= 0:
             # in a turn of its own: this may be in the middle of telling what follows from an answer
@@ -380,7 +378,9 @@ class OrderDesk:
             self._answer(items, ActionResult(not_done=f"NOT_SENT: {error}"))
             return
         self.actions_sent += 1
-        task = self._spawn(self._post(items, prepared))
+        # begun at once: in a turn of its own the bytes would wait for all the engine's events that are queued
+        posting = asyncio.Task(self._post(items, prepared), loop=self._loop, eager_start=True)
+        task = self._spawn(asyncio.wait_for(posting, None))
         self._posts.add(task)
         task.add_done_callback(self._posts.discard)
 
@@ -416,10 +416,9 @@ class OrderDesk:
             if isinstance(item, PlaceItem):
                 self._apply(track, track.reply_lost(until_ms, self._now_ns()))
             elif isinstance(item, ModifyItem):
-                if track.modify is not None and track.modify.is_sent:
-                    track.modify.unknown_until_ms = until_ms
-            elif track.cancel is not None:
-                track.cancel.unknown_until_ms = until_ms
+                track.modify_lost(until_ms)
+            else:
+                track.cancel_lost(until_ms)
             self.doubts.note(track)
 
     def _outcome(self, item: Item, outcome: Outcome) -> None:
@@ -565,7 +564,12 @@ class OrderDesk:
 def _action(items: list[Item]) -> Action:
     first = items[0]
     if isinstance(first, PlaceItem):
-        return order_action([item.spec for item in items if isinstance(item, PlaceItem)])
+        places = [item for item in items if isinstance(item, PlaceItem)]
+        return {
+            "type": "order",
+            "orders": [order_wire(item.spec) if item.wire is None else item.wire for item in places],
+            "grouping": "na",
+        }
     if isinstance(first, ModifyItem):
         return batch_modify_action(
             [(item.target, item.spec) for item in items if isinstance(item, ModifyItem)]

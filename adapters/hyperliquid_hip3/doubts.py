@@ -202,6 +202,7 @@ class Doubts:
     async def _found_open(self, keys: list[str]) -> list[str]:
         # one list of open orders costs as much as ten questions, and answers most of thirty
         asked_ms = self._venue_ms()
+        versions = {key: track.version for key in keys if (track := self._shelf.track(key)) is not None}
         orders = await self._open_orders()
         left = []
         for key in keys:
@@ -209,7 +210,8 @@ class Doubts:
             found = None if track is None else _among(orders, track)
             if track is None:
                 continue
-            if found is not None:
+            if found is not None and track.version == versions[key]:
+                track.wants_query = False
                 self._apply(track, track.confirmed(found, "open", asked_ms, self._now_ns()))
                 self._postpone(key)
             elif track.is_unknown and asked_ms <= track.deadline_ms and not track.legs:
@@ -256,20 +258,38 @@ class Doubts:
         self.note(track)
 
     async def _ask(self, track: OrderTrack) -> None:
-        asked_ms = self._venue_ms()
-        state = await self._reader.order_status(self._account, track.cloid or track.oid or 0)
-        if state.order is None:
-            is_absent = bool(track.legs) and await self._resting(track) is None
-            self._apply(track, track.not_found(asked_ms, self._now_ns(), is_absent=is_absent))
-            return
-        order, status = state.order, state.status
+        asked_ms, version = self._venue_ms(), track.version
+        wanted, track.wants_query = track.wants_query, False
+        is_settled = False
+        try:
+            state = await self._reader.order_status(self._account, track.cloid or track.oid or 0)
+            if state.order is None:
+                is_absent = bool(track.legs) and await self._resting(track) is None
+                if track.version == version:
+                    effects = track.not_found(asked_ms, self._now_ns(), is_absent=is_absent)
+                    is_settled = bool(effects)
+                    self._apply(track, effects)
+                return
+            order, status = await self._as_it_rests(track, state.order, state.status)
+            # with a command or an answer in between, what was found is a fact and proves nothing
+            is_settled = track.version == version
+            if is_settled:
+                self._apply(track, track.confirmed(order, status, asked_ms, state.ts_ns))
+            else:
+                self._apply(track, track.updated(order, status, state.ts_ns))
+        finally:
+            if wanted and not is_settled and not track.is_closed:
+                track.wants_query = True
+                self.note(track)
+
+    async def _as_it_rests(self, track: OrderTrack, order: OpenOrder, status: str) -> tuple[OpenOrder, str]:
         change = track.modify
         if status != "open" and order.oid == track.oid and change is not None and change.is_sent:
             # the old number is gone: perhaps because the new one rests
             found = await self._resting(track)
             if found is not None:
-                order, status = found, "open"
-        self._apply(track, track.confirmed(order, status, asked_ms, state.ts_ns))
+                return found, "open"
+        return order, status
 
     async def _resting(self, track: OrderTrack) -> OpenOrder | None:
         return _among(await self._open_orders(), track)

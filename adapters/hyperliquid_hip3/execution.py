@@ -9,7 +9,6 @@ import asyncio
 import contextlib
 from collections.abc import Callable
 from collections.abc import Coroutine
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from typing import Final
@@ -38,7 +37,6 @@ from nautilus_trader.model.enums import AccountType
 from nautilus_trader.model.enums import LiquiditySide
 from nautilus_trader.model.enums import OmsType
 from nautilus_trader.model.enums import OrderSide
-from nautilus_trader.model.enums import OrderType
 from nautilus_trader.model.identifiers import AccountId
 from nautilus_trader.model.identifiers import ClientId
 from nautilus_trader.model.identifiers import ClientOrderId
@@ -49,21 +47,20 @@ from hyperliquid_hip3.account_state import AccountFigures
 from hyperliquid_hip3.account_state import account_info
 from hyperliquid_hip3.account_state import balances_of
 from hyperliquid_hip3.account_state import margins_of
+from hyperliquid_hip3.admission import Admission
 from hyperliquid_hip3.client import VenueClient
 from hyperliquid_hip3.coalescer import CycleCounts
 from hyperliquid_hip3.config import HyperliquidExecClientConfig
 from hyperliquid_hip3.constants import VENUE
 from hyperliquid_hip3.effects import Effect
+from hyperliquid_hip3.effects import FillBooked
 from hyperliquid_hip3.effects import StrayFill
 from hyperliquid_hip3.emitter import EventEmitter
 from hyperliquid_hip3.errors import HyperliquidError
+from hyperliquid_hip3.errors import SigningError
 from hyperliquid_hip3.notices import NOTICE_TOPIC
 from hyperliquid_hip3.notices import Notice
 from hyperliquid_hip3.notices import NoticeKind
-from hyperliquid_hip3.order_mapping import denial_reason
-from hyperliquid_hip3.order_mapping import market_limit
-from hyperliquid_hip3.order_mapping import order_spec
-from hyperliquid_hip3.order_mapping import price_denial
 from hyperliquid_hip3.order_mapping import side_of
 from hyperliquid_hip3.providers import HyperliquidInstrumentProvider
 from hyperliquid_hip3.reconcile import LATE
@@ -82,6 +79,7 @@ from hyperliquid_hip3.user_records import UserFill
 
 APPLY_S: Final = 2.0
 RETRY_S: Final = 1.0
+HOLD_S: Final = 10.0
 MAX_RETRY_S: Final = 30.0
 
 type MakeSocket = Callable[..., VenueSocket]
@@ -162,6 +160,7 @@ class HyperliquidExecutionClient(LiveExecutionClient):
             now_ns=clock.timestamp_ns,
             spawn=self._spawn,
         )
+        self._admission = Admission(self._session, cache, config.slippage_bps)
         self._status_reports: StatusReports | None = None
         self._is_reconciling = False
         self._listeners: list[tuple[str, Callable[[Any], None]]] = []
@@ -239,7 +238,8 @@ class HyperliquidExecutionClient(LiveExecutionClient):
         price = None if command.price is None else command.price.as_decimal()
         if price is None and order.has_price:
             price = order.price.as_decimal()
-        reason = self._modify_denial(order, key, quantity, price, command)
+        has_trigger = command.trigger_price is not None
+        reason = self._admission.modify(order, quantity, price, has_trigger=has_trigger)
         if reason is None and price is not None:
             self._session.desk.modify(key, quantity, price)
             return None
@@ -282,80 +282,18 @@ class HyperliquidExecutionClient(LiveExecutionClient):
         await self._session.account.report()
 
     def _submit(self, order: Any) -> None:
-        reason = denial_reason(order)
-        spec = None
-        if reason is None:
-            spec, reason = self._spec_or_denial(order)
+        spec, reason = self._admission.place(order)
         head = (order.strategy_id, order.instrument_id, order.client_order_id)
         if reason is not None or spec is None:
             self.generate_order_denied(*head, reason or "UNKNOWN", self._clock.timestamp_ns())
             return self._settled(submits=1)
         self.generate_order_submitted(*head, self._clock.timestamp_ns())
-        self._session.desk.place(order.client_order_id.value, self._coin(order.instrument_id), spec)
+        try:
+            self._session.desk.place(order.client_order_id.value, self._coin(order.instrument_id), spec)
+        except SigningError as error:
+            self.generate_order_rejected(*head, f"NOT_SENT: {error}", self._clock.timestamp_ns())
+            return self._settled(submits=1)
         return None
-
-    def _spec_or_denial(self, order: Any) -> tuple[Any, str | None]:
-        if not self._session.is_open:
-            return None, "NOT_CONNECTED: the account's session is not open"
-        hold = self._session.sender.hold_reason
-        if hold is not None:
-            return None, hold
-        instrument = self._cache.instrument(order.instrument_id)
-        coin = self._coin(order.instrument_id)
-        if instrument is None or not self._session.is_ours(coin):
-            return None, f"UNKNOWN_INSTRUMENT: {order.instrument_id} is not loaded for this account"
-        if instrument.info.get("is_delisted"):
-            return None, f"DELISTED: {coin}"
-        quantity = order.quantity.as_decimal()
-        price = self._price_of(order, instrument)
-        if price is None:
-            return None, f"NO_PRICE: nothing bounds a market order of {coin} without a quote"
-        reason = price_denial(price, quantity, instrument.size_precision)
-        if reason is not None:
-            return None, reason
-        cloid = self._session.desk.cloids.add(order.client_order_id.value)
-        asset = int(instrument.info["asset_id"])
-        return order_spec(order, asset=asset, cloid=cloid, price=price, size=quantity), None
-
-    def _price_of(self, order: Any, instrument: Any) -> Decimal | None:
-        if order.order_type != OrderType.MARKET:
-            price: Decimal = order.price.as_decimal()
-            return price
-        side = side_of(order.side)
-        touch = self._touch(instrument.id, side)
-        if touch is None:
-            return None
-        return market_limit(side, touch, self._exec_config.slippage_bps, instrument.size_precision)
-
-    def _touch(self, instrument_id: Any, side: int) -> Decimal | None:
-        quote = self._cache.quote_tick(instrument_id)
-        if quote is not None:
-            price: Decimal = (quote.ask_price if side > 0 else quote.bid_price).as_decimal()
-            return price
-        book = self._cache.order_book(instrument_id)
-        if book is None:
-            return None
-        best = book.best_ask_price() if side > 0 else book.best_bid_price()
-        return None if best is None else best.as_decimal()
-
-    def _modify_denial(
-        self, order: Any, key: str, quantity: Decimal, price: Decimal | None, command: ModifyOrder
-    ) -> str | None:
-        track = self._session.desk.shelf.track(key) if self._session.is_open else None
-        if track is None:
-            return "UNKNOWN_ORDER: the order is not kept here"
-        if track.cancel is not None:
-            return "CANCEL_PENDING: a cancel of the order is on its way"
-        if command.trigger_price is not None:
-            return "UNSUPPORTED: the order has no trigger"
-        if price is None or order.order_type != OrderType.LIMIT:
-            return "UNSUPPORTED: only limit orders are modified"
-        if self._session.sender.hold_reason is not None:
-            return self._session.sender.hold_reason
-        if quantity <= order.filled_qty.as_decimal():
-            return f"INVALID_SIZE: {quantity}, of which {order.filled_qty} is filled"
-        instrument = self._cache.instrument(order.instrument_id)
-        return price_denial(price, quantity, instrument.size_precision)
 
     def _cancel(self, client_order_id: ClientOrderId) -> None:
         key = client_order_id.value
@@ -390,7 +328,7 @@ class HyperliquidExecutionClient(LiveExecutionClient):
             self._book(effect.fill, LATE)
         elif not self._emitter.emit(track, effect):
             self._log.warning(f"{track.key} is not in the cache: {effect}")
-        if type(effect).__name__ == "FillBooked":
+        if isinstance(effect, FillBooked):
             self._session.account.wanted()
 
     def on_foreign_fill(self, fill: UserFill, key: str | None) -> None:
@@ -551,13 +489,16 @@ class HyperliquidExecutionClient(LiveExecutionClient):
             report_id=UUID4(),
             ts_init=self._clock.timestamp_ns(),
         )
+        # should the engine not say that it took the status, fills are not kept back for ever
+        self._loop.call_later(HOLD_S, self._on_mass_status_taken, None)
         status.add_order_reports(reports=orders)
         status.add_fill_reports(reports=fills)
         status.add_position_reports(reports=positions)
         return status
 
     def _on_mass_status_taken(self, _: Any) -> None:
-        self._session.desk.release_fills()
+        if self._session.is_open:
+            self._session.desk.release_fills()
 
     async def _reconcile(self) -> None:
         if self._is_reconciling:

@@ -16,6 +16,8 @@ from hyperliquid_hip3.constants import MAX_SIGNIFICANT_FIGURES
 
 
 TEN: Final = Decimal(10)
+# by decimals: 1, 0.1, 0.01 and so on
+STEPS: Final = tuple(Decimal(1).scaleb(-n) for n in range(MAX_PERP_DECIMALS + 1))
 
 
 def price_decimals(price: Decimal, sz_decimals: int) -> int:
@@ -44,7 +46,7 @@ def price_decimals(price: Decimal, sz_decimals: int) -> int:
 
 def tick_at(price: Decimal, sz_decimals: int) -> Decimal:
     """Return the distance between neighboring prices at this level, for example 0.01 at 690 with ``szDecimals`` 3."""
-    return TEN ** -price_decimals(price, sz_decimals)
+    return STEPS[price_decimals(price, sz_decimals)]
 
 
 def tick_range(price: Decimal, sz_decimals: int) -> tuple[Decimal, Decimal | None]:
@@ -104,7 +106,7 @@ def round_price_away(price: Decimal, *, side: int, sz_decimals: int) -> Decimal:
 def lot_size(sz_decimals: int) -> Decimal:
     """Return the smallest size, for example 0.001 with ``szDecimals`` 3."""
     _require_decimals(sz_decimals)
-    return TEN**-sz_decimals
+    return STEPS[sz_decimals]
 
 
 def is_valid_size(size: Decimal, sz_decimals: int) -> bool:

@@ -19,17 +19,21 @@ from nautilus_trader.execution.reports import FillReport
 from nautilus_trader.execution.reports import OrderStatusReport
 from nautilus_trader.execution.reports import PositionStatusReport
 from nautilus_trader.model.enums import LiquiditySide
+from nautilus_trader.model.enums import OrderStatus
 from nautilus_trader.model.enums import OrderType
 from nautilus_trader.model.enums import PositionSide
+from nautilus_trader.model.enums import TimeInForce
 from nautilus_trader.model.identifiers import AccountId
 from nautilus_trader.model.identifiers import ClientOrderId
 from nautilus_trader.model.identifiers import TradeId
 from nautilus_trader.model.identifiers import VenueOrderId
 from nautilus_trader.model.objects import Currency
 from nautilus_trader.model.objects import Money
+from nautilus_trader.model.objects import Price
 
 from hyperliquid_hip3.currency import collateral_currency
 from hyperliquid_hip3.errors import HyperliquidError
+from hyperliquid_hip3.opening import Opening
 from hyperliquid_hip3.order_mapping import ENGINE_TIFS
 from hyperliquid_hip3.order_mapping import engine_side
 from hyperliquid_hip3.order_mapping import report_status
@@ -212,24 +216,18 @@ class Reports:
         venue_order_id: str | None = None,
     ) -> OrderStatusReport:
         """
-        Return the report of one order.
+        Return the report of one order, as the venue has it and with the venue's status.
 
         Parameters
         ----------
-        order : OpenOrder
-            As the venue has it.
-        status : str
-            The venue's status.
-        instrument : Instrument
-            The coin's instrument.
+        order, status, instrument
+            The order, its status, and the coin's instrument.
         client_order_id : str or None
             Ours, None for a stranger's.
-        ts_ns : int
-            When it took the status, ns UTC.
-        ts_init : int
-            Now, ns UTC.
+        ts_ns, ts_init : int
+            When it took the status, and now, ns UTC.
         filled : Decimal, optional
-            What was booked of it, where that is known better than by the order; base included.
+            What was booked of it, ``base`` included, where that is known better than by the order.
         base : Decimal, default 0
             What was filled under earlier numbers of the same order.
         average : Decimal, optional
@@ -288,6 +286,45 @@ class Reports:
             ts_event=fill.ts_ns,
             ts_init=ts_init,
         )
+
+    def opening(
+        self, opening: Opening, instrument: Any, *, ts_ns: int, ts_init: int
+    ) -> tuple[OrderStatusReport, FillReport]:
+        """Return the reports of what was held before the fills that are reported; it costs nothing any more."""
+        number = VenueOrderId(f"OPENING-{ts_ns // NS_PER_MS}")
+        side = engine_side(1 if opening.size > 0 else -1)
+        quantity = instrument.make_qty(abs(opening.size))
+        order = OrderStatusReport(
+            account_id=self.account_id,
+            instrument_id=instrument.id,
+            venue_order_id=number,
+            order_side=side,
+            order_type=OrderType.MARKET,
+            time_in_force=TimeInForce.IOC,
+            order_status=OrderStatus.FILLED,
+            quantity=quantity,
+            filled_qty=quantity,
+            avg_px=opening.price,
+            report_id=UUID4(),
+            ts_accepted=ts_ns,
+            ts_last=ts_ns,
+            ts_init=ts_init,
+        )
+        fill = FillReport(
+            account_id=self.account_id,
+            instrument_id=instrument.id,
+            venue_order_id=number,
+            trade_id=TradeId(str(number.value)),
+            order_side=side,
+            last_qty=quantity,
+            last_px=Price.from_str(f"{opening.price:f}"),
+            commission=Money(0, instrument.quote_currency),
+            liquidity_side=LiquiditySide.TAKER,
+            report_id=UUID4(),
+            ts_event=ts_ns,
+            ts_init=ts_init,
+        )
+        return order, fill
 
     def position(
         self, state: ClearinghouseState, coin: str, instrument: Any, *, ts_init: int

@@ -36,6 +36,7 @@ BURN_ATTEMPTS: Final = 3
 # over its limit an address gets one action in ten seconds, protocol: address limits
 PAUSE_S: Final = 10.0
 PAUSE_429_S: Final = 2.0
+LOOK_NS: Final = 20_000_000
 
 
 class ExchangePort(Protocol):
@@ -128,6 +129,9 @@ class ActionSender:
         self._monotonic_ns = monotonic_ns
         self._paused_until_ns = 0
         self._pause_reason = ""
+        self._looked_ns = -NS_PER_S
+        self._is_clock_off = False
+        self._may_expire = False
 
     def venue_ms(self) -> int:
         """Return the venue's time now, ms UTC, as far as it was measured."""
@@ -136,7 +140,8 @@ class ActionSender:
     @property
     def hold_reason(self) -> str | None:
         """Why nothing but cancels should be sent now, None when anything may."""
-        if self._client.clock.state is ClockState.PAUSE:
+        self._look_at_clock()
+        if self._is_clock_off:
             return f"CLOCK_OFF: the venue's clock and ours are apart ({self._client.clock!r})"
         if self._monotonic_ns() < self._paused_until_ns:
             return f"RATE_LIMITED: {self._pause_reason}"
@@ -153,7 +158,8 @@ class ActionSender:
 
         """
         expires_ms = None
-        if self._expires_after_ms is not None and self._client.clock.may_expire:
+        self._look_at_clock()
+        if self._expires_after_ms is not None and self._may_expire:
             expires_ms = self.venue_ms() + self._expires_after_ms
         nonce = self._nonces.take()
         request = self._signer.request(action, nonce=nonce, expires_after_ms=expires_ms)
@@ -177,6 +183,14 @@ class ActionSender:
         if isinstance(reply, Refused):
             return self._refused(reply)
         return ActionResult(reply=reply)
+
+    def _look_at_clock(self) -> None:
+        # the offset is a median, and a cycle asks thirty times
+        now = self._monotonic_ns()
+        if now - self._looked_ns > LOOK_NS:
+            self._looked_ns = now
+            self._is_clock_off = self._client.clock.state is ClockState.PAUSE
+            self._may_expire = self._client.clock.may_expire
 
     async def _unanswered(self, prepared: Prepared) -> ActionResult:
         if prepared.expires_ms is not None:

@@ -29,8 +29,8 @@ from hyperliquid_hip3.constants import split_coin
 from hyperliquid_hip3.currency import collateral_currency
 from hyperliquid_hip3.deadman import Deadman
 from hyperliquid_hip3.deadman import DeadmanState
-from hyperliquid_hip3.desk import DeskOwner
 from hyperliquid_hip3.desk import OrderDesk
+from hyperliquid_hip3.desk_owner import DeskOwner
 from hyperliquid_hip3.errors import HyperliquidError
 from hyperliquid_hip3.errors import TransportError
 from hyperliquid_hip3.instruments import declared_modes

@@ -18,16 +18,19 @@ from nautilus_trader.model.identifiers import InstrumentId
 
 from hyperliquid_hip3.errors import HyperliquidError
 from hyperliquid_hip3.notices import NoticeKind
+from hyperliquid_hip3.opening import opening_of
 from hyperliquid_hip3.reconcile import OVERLAP_MS
 from hyperliquid_hip3.reconcile import Reports
 from hyperliquid_hip3.reconcile import average_price
 from hyperliquid_hip3.reconcile import fill_reason
 from hyperliquid_hip3.reconcile import is_forced
 from hyperliquid_hip3.session import Session
+from hyperliquid_hip3.tracking import REJECTED_SUFFIX
 from hyperliquid_hip3.tracking import OrderTrack
 from hyperliquid_hip3.user_records import ClearinghouseState
 from hyperliquid_hip3.user_records import FillKey
 from hyperliquid_hip3.user_records import OpenOrder
+from hyperliquid_hip3.user_records import OrderUpdate
 from hyperliquid_hip3.user_records import UserFill
 
 
@@ -36,6 +39,8 @@ MS_PER_MINUTE: Final = 60_000
 SNAPSHOT_TRIES: Final = 5
 ZERO: Final = Decimal(0)
 
+# fills by client order id, or by number where there is none
+type Trades = dict[str, list[UserFill]]
 type Snapshot = tuple[list[OrderStatusReport], list[FillReport], list[PositionStatusReport]]
 
 
@@ -106,29 +111,54 @@ class StatusReports:
         self, orders: list[OpenOrder], fills: list[UserFill], state: ClearinghouseState
     ) -> Snapshot:
         session, desk = self._session, self._session.desk
-        by_oid: dict[int, list[UserFill]] = {}
+        traded: Trades = {}
         for fill in fills:
-            by_oid.setdefault(fill.oid, []).append(fill)
-        order_reports = self._open_reports(orders, by_oid)
-        open_oids = {order.oid for order in orders}
-        news = [fill for fill in fills if fill.key not in desk.ledger and fill.oid not in open_oids]
-        order_reports += await self._closed_reports(news, by_oid)
-        told = {int(str(report.venue_order_id.value)) for report in order_reports}
-        fill_reports = [
-            self._fill_report(fill) for oid, rows in by_oid.items() if oid in told for fill in rows
-        ]
-        self._tell_strangers(fill for fill in news if fill.oid not in told)
+            traded.setdefault(self._name_of(fill), []).append(fill)
+        order_reports = self._open_reports(orders, traded)
+        open_names = {self._name_of(order) for order in orders}
+        news = [f for f in fills if f.key not in desk.ledger and self._name_of(f) not in open_names]
+        order_reports += await self._closed_reports(news, traded)
+        told: list[UserFill] = []
+        fill_reports = []
+        for report in order_reports:
+            name, number = str(report.client_order_id.value), str(report.venue_order_id.value)
+            rows = traded.pop(name, None) or traded.pop(number, [])
+            fill_reports += [self._fill_report(fill, number) for fill in rows]
+            told += rows
+        self._tell_strangers(fill for fill in news if self._name_of(fill) in traded)
         for fill in fills:
             desk.ledger.add(fill.key)
         desk.ledger.flush()
         desk.floor_ns = max(desk.floor_ns, state.ts_ns)
         self.is_started = True
         coins = {row.coin for row in state.positions if session.is_ours(row.coin)}
-        return order_reports, fill_reports, self._position_reports(state, coins | self._held_coins())
+        positions = self._position_reports(state, coins | self._held_coins())
+        for coin in sorted(coins):
+            opening = self._opening_reports(state, coin, [fill for fill in told if fill.coin == coin])
+            if opening is not None:
+                order_reports.insert(0, opening[0])
+                fill_reports.insert(0, opening[1])
+        return order_reports, fill_reports, positions
 
-    def _open_reports(
-        self, orders: Iterable[OpenOrder], by_oid: dict[int, list[UserFill]]
-    ) -> list[OrderStatusReport]:
+    def _opening_reports(
+        self, state: ClearinghouseState, coin: str, fills: list[UserFill]
+    ) -> tuple[OrderStatusReport, FillReport] | None:
+        # what the engine holds already tells its own past
+        instrument, row = self._session.instrument(coin), state.find(coin)
+        if instrument is None or row is None or row.entry_price is None or self._held(instrument.id):
+            return None
+        rows = sorted(fills, key=lambda fill: (fill.ts_ns, fill.trade_id))
+        opening = opening_of(row.size, row.entry_price, rows)
+        if opening is None:
+            return None
+        before_ns = min([state.ts_ns, *(fill.ts_ns for fill in rows)]) - NS_PER_MS
+        return self._reports.opening(opening, instrument, ts_ns=before_ns, ts_init=self._session.now_ns())
+
+    def _name_of(self, row: OpenOrder | UserFill) -> str:
+        # a modify gives an order another number, and what its earlier ones filled is still its own
+        return self._session.desk.cloids.client_order_id(row.cloid) or str(row.oid)
+
+    def _open_reports(self, orders: Iterable[OpenOrder], traded: Trades) -> list[OrderStatusReport]:
         reports = []
         for order in orders:
             key = self._session.desk.cloids.client_order_id(order.cloid)
@@ -136,27 +166,32 @@ class StatusReports:
             if instrument is None or not self._may_keep(order, key):
                 continue
             track = self._session.desk.shelf.find(order.oid, order.cloid)
+            rows = traded.get(self._name_of(order), [])
             if track is None:
-                track = self._adopt(order, key, instrument)
-            reports.append(self.of_track(track, average=average_price(by_oid.get(order.oid, ()))))
+                track = self._adopt(order, key, instrument, _size_of(rows, but=order.oid))
+            reports.append(self.of_track(track, average=average_price(rows)))
         return reports
 
-    async def _closed_reports(
-        self, fills: list[UserFill], by_oid: dict[int, list[UserFill]]
-    ) -> list[OrderStatusReport]:
+    async def _closed_reports(self, fills: list[UserFill], traded: Trades) -> list[OrderStatusReport]:
         # orders that closed while nobody looked; a stranger's trades are in the position
         cloids = self._session.desk.cloids
-        wanted = {fill.oid for fill in fills if cloids.client_order_id(fill.cloid) is not None}
+        wanted = {cloids.client_order_id(fill.cloid) for fill in fills} - {None}
         if not wanted:
             return []
-        reports = []
+        last: dict[str, OrderUpdate] = {}
         for update in await self._session.client.historical_orders(self._session.account_address):
-            order = update.order
-            key = cloids.client_order_id(order.cloid)
-            instrument = self._session.instrument(order.coin)
-            if order.oid not in wanted or key is None or instrument is None:
+            key = cloids.client_order_id(update.order.cloid)
+            # a refused modify has a number too, and was never an order
+            if key is None or key not in wanted or update.status.endswith(REJECTED_SUFFIX):
                 continue
-            rows = by_oid[order.oid]
+            if key not in last or update.order.oid > last[key].order.oid:
+                last[key] = update
+        reports = []
+        for key, update in last.items():
+            order, rows = update.order, traded[key]
+            instrument = self._session.instrument(order.coin)
+            if instrument is None:
+                continue
             reports.append(
                 self._reports.order(
                     order,
@@ -165,11 +200,11 @@ class StatusReports:
                     client_order_id=key,
                     ts_ns=update.ts_ns,
                     ts_init=self._session.now_ns(),
-                    filled=sum((fill.size for fill in rows), ZERO),
+                    filled=_size_of(rows),
+                    base=_size_of(rows, but=order.oid),
                     average=average_price(rows),
                 )
             )
-            wanted.discard(order.oid)
         return reports
 
     def _tell_strangers(self, fills: Iterable[UserFill]) -> None:
@@ -306,17 +341,22 @@ class StatusReports:
         self._session.desk.report_stranger(order)
         return False
 
-    def _adopt(self, order: OpenOrder, key: str | None, instrument: Any) -> OrderTrack:
+    def _adopt(
+        self, order: OpenOrder, key: str | None, instrument: Any, earlier: Decimal = ZERO
+    ) -> OrderTrack:
         name = key or f"ADOPTED-{order.oid}"
         cached = self._cache.order(ClientOrderId(name))
-        filled = None if cached is None else cached.filled_qty.as_decimal()
+        filled = earlier + order.orig_size - order.size
+        if cached is not None:
+            filled = max(filled, cached.filled_qty.as_decimal())
         asset = int(instrument.info["asset_id"])
         return self._session.desk.shelf.adopt(name, order, asset=asset, filled=filled)
 
-    def _fill_report(self, fill: UserFill) -> FillReport:
+    def _fill_report(self, fill: UserFill, number: str | None = None) -> FillReport:
         track = self._session.desk.shelf.find(fill.oid, fill.cloid)
         key = self._session.desk.cloids.client_order_id(fill.cloid) if track is None else track.key
-        number = None if track is None or track.oid is None else str(track.oid)
+        if number is None and track is not None and track.oid is not None:
+            number = str(track.oid)
         return self._reports.fill(
             fill,
             self._session.instrument(fill.coin),
@@ -346,3 +386,8 @@ class StatusReports:
     def _held(self, instrument_id: InstrumentId) -> Decimal:
         positions = self._cache.positions_open(instrument_id=instrument_id)
         return sum((position.signed_decimal_qty() for position in positions), ZERO)
+
+
+def _size_of(fills: Iterable[UserFill], *, but: int | None = None) -> Decimal:
+    """Return the size of fills, of every number or every other one."""
+    return sum((fill.size for fill in fills if fill.oid != but), ZERO)

@@ -93,10 +93,11 @@ class PendingModify:
 
 @dataclass(slots=True)
 class PendingCancel:
-    """A cancel that is queued or on its way; ``is_gone`` when the venue answered that there is no such order."""
+    """A cancel that is queued or on its way; ``is_gone`` when the venue answered that there is no such order, ``is_done`` when it did it."""
 
     is_sent: bool = False
     is_gone: bool = False
+    is_done: bool = False
     unknown_until_ms: int | None = None
 
 
@@ -153,6 +154,8 @@ class OrderTrack:
     sent_price: Decimal | None = None
     # when it was made, ns UTC
     ts_ns: int = 0
+    # counts commands and their answers: what a query found is no proof when one came in between
+    version: int = 0
     _refusal: str | None = None
     _waiting_fills: list[tuple[int, UserFill]] = field(default_factory=list)
     _seen: set[FillKey] = field(default_factory=set)
@@ -240,6 +243,7 @@ class OrderTrack:
 
     def start_modify(self, quantity: Decimal, price: Decimal) -> PendingModify:
         """Note a modify to this whole quantity; its wire size leaves out what is filled by now."""
+        self.version += 1
         size = quantity - self.filled
         self.wanted = quantity
         self.modify = PendingModify(quantity=quantity, price=price, size=size, old_oid=self.oid)
@@ -247,6 +251,7 @@ class OrderTrack:
 
     def start_cancel(self) -> PendingCancel:
         """Note a cancel."""
+        self.version += 1
         self.cancel = PendingCancel()
         return self.cancel
 
@@ -258,6 +263,7 @@ class OrderTrack:
 
     def reply_lost(self, until_ms: int, ts_ns: int) -> list[Effect]:
         """Enter that the placing may have happened, or may until then (ms UTC, venue), unless the stream has told already."""
+        self.version += 1
         if self.phase is not Phase.SENT or self.legs:
             return []
         self.unknown_until_ms = until_ms
@@ -265,15 +271,29 @@ class OrderTrack:
             return []
         return self._leg_refused(self._refusal, ts_ns)
 
+    def modify_lost(self, until_ms: int) -> None:
+        """Enter that the modify may have happened, or may until then (ms UTC, venue)."""
+        self.version += 1
+        if self.modify is not None and self.modify.is_sent:
+            self.modify.unknown_until_ms = until_ms
+
+    def cancel_lost(self, until_ms: int) -> None:
+        """Enter that the cancel may have happened, or may until then (ms UTC, venue)."""
+        self.version += 1
+        if self.cancel is not None:
+            self.cancel.unknown_until_ms = until_ms
+
     # -- what the replies say --------------------------------------------------------------------------
 
     def placed(self, oid: int, ts_ns: int) -> list[Effect]:
         """Enter "resting": the order or its modify has this number."""
+        self.version += 1
         self._answered(oid)
         return self._settle(ts_ns)
 
     def filled_now(self, oid: int, size: Decimal, ts_ns: int) -> list[Effect]:
         """Enter "filled": so much traded at once; the fills themselves come on their own, and an IOC's rest is over."""
+        self.version += 1
         leg = self._answered(oid)
         if not self.is_resting_kind or size >= leg.size:
             leg.final = leg.final or FILLED
@@ -282,6 +302,7 @@ class OrderTrack:
 
     def refused(self, reason: str, ts_ns: int, *, is_post_only: bool = False) -> list[Effect]:
         """Enter the refusal of the order itself."""
+        self.version += 1
         self.unknown_until_ms = None
         if self.phase is Phase.CLOSED or self.legs:
             return []
@@ -289,6 +310,7 @@ class OrderTrack:
 
     def expired_at_once(self, reason: str, ts_ns: int) -> list[Effect]:
         """Enter that an IOC order found nothing to trade with: it is over, not refused."""
+        self.version += 1
         self.unknown_until_ms = None
         if self.phase is Phase.CLOSED or self.legs:
             return []
@@ -296,6 +318,7 @@ class OrderTrack:
 
     def modify_refused(self, reason: str, ts_ns: int, *, is_certain: bool = True) -> list[Effect]:
         """Enter the refusal of the modify; where it is not certain that the old order still rests, the venue is asked."""
+        self.version += 1
         if self.modify is None:
             return []
         self.modify = None
@@ -308,8 +331,10 @@ class OrderTrack:
 
     def cancel_done(self, ts_ns: int) -> list[Effect]:
         """Enter "success": the order no longer rests; what it filled before is still to be heard, so nothing is told yet."""
+        self.version += 1
         if self.cancel is not None:
             self.cancel.unknown_until_ms = None
+            self.cancel.is_done = True
         current = self.current
         if current is not None and current.final is None:
             # its closing status, which says how much of it was filled, is on its way
@@ -323,6 +348,7 @@ class OrderTrack:
         ``is_gone`` is the venue's "never placed, already canceled, or filled", which refuses nothing: the order is over, or not there yet.
         The venue is asked then.
         """
+        self.version += 1
         if self.cancel is None:
             return []
         if is_gone:
@@ -398,7 +424,6 @@ class OrderTrack:
             return self.refused("the order did not reach the venue", ts_ns)
         if not is_absent:
             return []
-        self.wants_query = False
         current = self.current
         if current is not None and current.final is None:
             current.final = "forgotten"
@@ -406,14 +431,15 @@ class OrderTrack:
 
     def confirmed(self, order: OpenOrder, status: str, now_ms: int, ts_ns: int) -> list[Effect]:
         """
-        Enter the answer of a query for the order as it is now.
+        Enter the answer of a query for the order as it is now, asked at ``now_ms`` (ms UTC, venue).
 
         When what was sent can no longer happen, and the answer does not show it, it did not.
         """
         effects = self.updated(order, status, ts_ns)
-        if self.lacks_fills and not self.is_unknown:
-            return effects
-        self.wants_query = False
+        current = self.current
+        if self.cancel is not None and self.cancel.is_done and current is not None and current.final is None:
+            # it is canceled, and the venue's answer does not show it yet
+            self.wants_query = True
         if now_ms > self.deadline_ms:
             effects += self._settle_unknown(ts_ns)
         return effects

@@ -52,7 +52,7 @@ async def storm(seed: int, folder: Path, *, faults=FAULTS, rounds: int = ROUNDS)
     """Trade through a storm, let it calm down, and compare the engine's account with the venue's."""
     rng = random.Random(seed)
     async with LoopbackVenue(venue_config(seed=seed)) as venue:
-        side = ExecSide(venue, folder / "state")
+        side = ExecSide(venue, folder / "state", weight=1_000_000)
         await side.start()
         try:
             for _ in range(rounds):

@@ -39,6 +39,7 @@ from hyperliquid_hip3.notices import NOTICE_TOPIC
 from hyperliquid_hip3.notices import NoticeKind
 from hyperliquid_hip3.providers import HyperliquidInstrumentProvider
 from hyperliquid_hip3.signing import Signer
+from hyperliquid_hip3.weights import WeightBucket
 from hyperliquid_loopback.config import AccountSpec
 from hyperliquid_loopback.config import AgentSpec
 from hyperliquid_loopback.config import VenueConfig
@@ -89,7 +90,9 @@ def venue_config(**changes) -> VenueConfig:
 class ExecSide:
     """The engine's execution side and the client, on one venue."""
 
-    def __init__(self, venue, state_dir: Path, *, cache: Cache | None = None, engine=None, **changes) -> None:
+    def __init__(
+        self, venue, state_dir: Path, *, cache: Cache | None = None, engine=None, weight=None, **changes
+    ) -> None:
         self.loop = asyncio.get_running_loop()
         self.venue = venue
         self.clock = LiveClock()
@@ -130,7 +133,8 @@ class ExecSide:
             **changes,
         }
         self.config = HyperliquidExecClientConfig(**given)
-        self.rest = VenueClient(venue.url, timeout_s=self.config.http_timeout_secs)
+        weights = None if weight is None else WeightBucket(weight)
+        self.rest = VenueClient(venue.url, timeout_s=self.config.http_timeout_secs, weights=weights)
         provider = HyperliquidInstrumentProvider(self.rest)
         provider.want("km", (COIN,))
         self.client = HyperliquidExecutionClient(

@@ -378,6 +378,65 @@ def test_a_settlement_is_booked_by_its_reason(tmp_path):
     play(story)
 
 
+def test_a_liquidation_is_booked_by_its_reason_and_told(tmp_path):
+    async def story():
+        async with exec_side(tmp_path, venue=venue_config(equity=Decimal(100)), leverage=20) as side:
+            side.submit(side.market(BUY, "2.500"))
+            await eventually(lambda: side.net() == Decimal("2.5"))
+
+            for mid in ("680", "670", "660", "650", "640"):
+                side.ex(lambda _, mid=mid: side.venue.flow.move(Decimal(mid)))
+                await asyncio.sleep(0.2)
+            await eventually(lambda: side.net() < Decimal("2.5"))
+            await agree(side)
+
+            assert any(o.client_order_id.value.startswith("LIQUIDATION-") for o in side.cache.orders())
+            assert NoticeKind.LIQUIDATION in side.kinds()
+
+    play(story)
+
+
+def test_a_qualified_account_arms_the_switch_and_takes_it_back_on_a_clean_stop(tmp_path):
+    async def story():
+        async with LoopbackVenue(venue_config()) as venue:
+            venue.accounts.holders[USER].limits.on_volume(Decimal(20_000_000), growth=False)
+            side = ExecSide(venue, tmp_path / "state", deadman_secs=10)
+            await side.start()
+            await eventually(lambda: side.client.session.deadman.is_armed)
+            await side.stop()
+
+            sent = [a for a in side.actions() if a["type"] == "scheduleCancel"]
+            assert sent[0]["time"] > venue.now_ms
+            assert sent[-1] == {"type": "scheduleCancel"}
+
+    play(story)
+
+
+def test_an_account_without_the_volume_is_told_that_it_has_no_switch(tmp_path):
+    async def story():
+        async with exec_side(tmp_path, deadman_secs=60) as side:
+            assert NoticeKind.DEADMAN in side.kinds()
+            assert not [a for a in side.actions() if a["type"] == "scheduleCancel"]
+
+    play(story)
+
+
+def test_another_leverage_of_the_market_cancels_and_sets_ours_anew(tmp_path):
+    async def story():
+        async with exec_side(tmp_path, leverage=20) as side:
+            order = side.limit(BUY, "689.00")
+            await side.resting(order)
+            side.ex(lambda _: side.venue.universe.set_max_leverage(COIN, 10))
+
+            await side.client._provider.refresh()
+            await eventually(lambda: order.is_closed)
+            await eventually(lambda: side.states[-1].info["leverage"] == 10)
+
+            assert NoticeKind.INSTRUMENT in side.kinds()
+
+    play(story)
+
+
 # -- start ---------------------------------------------------------------------------------------------
 
 
