@@ -14,7 +14,17 @@ from rich.console import Console
 from rich.table import Table
 
 
-QUICK = ("ladder", "ledger", "parser", "parsing", "decision_cycle", "signing", "simulated_day")
+QUICK = (
+    "ladder",
+    "ledger",
+    "parser",
+    "parsing",
+    "decision_cycle",
+    "signing",
+    "stream",
+    "adapter_latency",
+    "simulated_day",
+)
 
 
 def main() -> int:

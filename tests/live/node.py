@@ -85,7 +85,8 @@ def node_config(
     options: dict[str, Any] = {
         "reconciliation": execution is not None,
         "reconciliation_startup_delay_secs": 0.0,
-        "inflight_check_interval_ms": 1_000,
+        # the adapter settles unknown outcomes itself
+        "inflight_check_interval_ms": 0,
         "inflight_check_threshold_ms": 3_000,
         "graceful_shutdown_on_exception": False,
     }
