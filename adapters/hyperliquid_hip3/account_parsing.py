@@ -44,6 +44,7 @@ from hyperliquid_hip3.user_records import RebateTier
 from hyperliquid_hip3.user_records import Role
 from hyperliquid_hip3.user_records import SpotBalance
 from hyperliquid_hip3.user_records import SpotState
+from hyperliquid_hip3.user_records import UnnamedAgent
 from hyperliquid_hip3.user_records import UserFees
 
 
@@ -312,6 +313,27 @@ def parse_ledger_updates(data: Any) -> tuple[LedgerUpdate, ...]:
     """
     channel = "userNonFundingLedgerUpdates"
     return tuple([_ledger_update(mapping(row, channel), channel) for row in sequence(data, channel, "reply")])
+
+
+def parse_unnamed_agent(data: Any) -> UnnamedAgent:
+    """
+    Return the agent without a name from a ``webData3`` message.
+
+    Raises
+    ------
+    PayloadError
+        If a field is missing or malformed.
+
+    """
+    channel = "webData3"
+    body = inner(mapping(data, channel), "userState", channel)
+    has_agent = body.get("agentAddress") is not None
+    has_end = body.get("agentValidUntil") is not None
+    return UnnamedAgent(
+        user=text(body, "user", channel),
+        address=text(body, "agentAddress", channel) if has_agent else None,
+        valid_until_ns=time_ns(body, "agentValidUntil", channel) if has_end else None,
+    )
 
 
 def parse_ledger_message(data: Any) -> LedgerMessage:

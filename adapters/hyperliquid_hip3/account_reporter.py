@@ -3,7 +3,9 @@
 import asyncio
 import time
 from collections import deque
+from collections.abc import Awaitable
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Final
 from typing import Protocol
 
@@ -66,6 +68,8 @@ class AccountReporter:
         Takes the figures.
     on_mode : Callable[[str, str], None]
         Told when the account mode is another than before.
+    collateral_price : Callable[[], Awaitable[Decimal | None]]
+        Reads the price of the collateral where it is time to; it does not raise.
     on_error : Callable[[str], None]
         Told when the account cannot be read; nothing is told of the account then.
     refresh_s, spacing_s : float
@@ -86,6 +90,7 @@ class AccountReporter:
         tell: Callable[[AccountFigures], None],
         on_mode: Callable[[str, str], None],
         on_error: Callable[[str], None],
+        collateral_price: Callable[[], Awaitable[Decimal | None]],
         refresh_s: float,
         spacing_s: float,
         monotonic: Callable[[], float] = time.monotonic,
@@ -98,6 +103,7 @@ class AccountReporter:
         self._tell = tell
         self._on_mode = on_mode
         self._on_error = on_error
+        self._collateral_price = collateral_price
         self._refresh_s = refresh_s
         self._spacing_s = spacing_s
         self._monotonic = monotonic
@@ -148,6 +154,7 @@ class AccountReporter:
         async with self._lock:
             if not self.mode or self._monotonic() - self._facts_at > FACTS_EVERY_S:
                 await self.read_facts()
+            self.sums.collateral_price = await self._collateral_price()
             spot = None
             if self.mode in UNIFIED:
                 state, spot = await asyncio.gather(

@@ -106,11 +106,15 @@ class AccountFigures:
 
 @dataclass(slots=True)
 class AccountSums:
-    """What has been added up since the start, of which the venue's states say nothing: funding received and net deposits."""
+    """
+    What the venue's states do not say: funding received and net deposits since the start, and what a unit of collateral is worth.
+
+    ``collateral_price`` is in USDC, None while it is unknown.
+    """
 
     funding: Decimal = ZERO
     net_transfers: Decimal = ZERO
-    collateral_price: Decimal = Decimal(1)
+    collateral_price: Decimal | None = None
     seen: set[tuple[Any, ...]] = field(default_factory=set)
 
     def add_funding(self, coin: str, ts_ns: int, amount: Decimal) -> bool:
@@ -229,7 +233,7 @@ def account_info(scope: AccountScope, figures: AccountFigures, sums: AccountSums
         "mark_price": None if figures.mark_price is None else f"{figures.mark_price:f}",
         "funding": money_text(sums.funding),
         "net_transfers": money_text(sums.net_transfers),
-        "collateral_price": f"{sums.collateral_price:f}",
+        "collateral_price": None if sums.collateral_price is None else f"{sums.collateral_price:f}",
     }
 
 

@@ -49,6 +49,9 @@ class Admission:
         coin = "" if instrument is None else str(instrument.raw_symbol.value)
         if instrument is None or not self._session.is_ours(coin):
             return None, f"UNKNOWN_INSTRUMENT: {order.instrument_id} is not loaded for this account"
+        hold = None if order.is_reduce_only else self._session.drift.hold_reason(coin)
+        if hold is not None:
+            return None, hold
         if instrument.info.get("is_delisted"):
             return None, f"DELISTED: {coin}"
         quantity = order.quantity.as_decimal()
@@ -81,6 +84,9 @@ class Admission:
         if quantity <= order.filled_qty.as_decimal():
             return f"INVALID_SIZE: {quantity}, of which {order.filled_qty} is filled"
         instrument = self._cache.instrument(order.instrument_id)
+        hold = self._session.drift.hold_reason(str(instrument.raw_symbol.value))
+        if hold is not None and not order.is_reduce_only:
+            return hold
         return price_denial(price, quantity, instrument.size_precision)
 
     def _price_of(self, order: Any, instrument: Any) -> Decimal | None:

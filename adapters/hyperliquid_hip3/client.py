@@ -50,6 +50,7 @@ from hyperliquid_hip3.parsing import parse_l2_book
 from hyperliquid_hip3.parsing import parse_meta
 from hyperliquid_hip3.parsing import parse_perp_dexs
 from hyperliquid_hip3.parsing import parse_spot_meta
+from hyperliquid_hip3.parsing import parse_spot_pairs
 from hyperliquid_hip3.parsing import parse_trades
 from hyperliquid_hip3.records import BookSnapshot
 from hyperliquid_hip3.records import Candle
@@ -57,6 +58,7 @@ from hyperliquid_hip3.records import DexMeta
 from hyperliquid_hip3.records import FundingRate
 from hyperliquid_hip3.records import PerpDex
 from hyperliquid_hip3.records import PublicTrade
+from hyperliquid_hip3.records import SpotPair
 from hyperliquid_hip3.records import SpotToken
 from hyperliquid_hip3.replies import ActionReply
 from hyperliquid_hip3.replies import Refused
@@ -181,6 +183,10 @@ class VenueClient:
     async def spot_meta(self) -> tuple[SpotToken, ...]:
         """Return the spot tokens, collateral among them."""
         return parse_spot_meta(await self.info({"type": "spotMeta"}))
+
+    async def spot_pairs(self) -> tuple[SpotPair, ...]:
+        """Return the spot pairs."""
+        return parse_spot_pairs(await self.info({"type": "spotMeta"}))
 
     async def meta_and_contexts(self, dex: str) -> tuple[DexMeta, tuple[AssetContext, ...]]:
         """Return the perpetuals of a dex and the state of each market, in the same order."""

@@ -37,6 +37,8 @@ class ClockOffset:
     def __init__(self) -> None:
         self._offsets_ns: deque[int] = deque(maxlen=WINDOW)
         self._wall_ahead_ns: int | None = None
+        # orders ask for it far more often than it changes
+        self._median_ns: int | None = None
 
     def __repr__(self) -> str:
         offset = self.offset_ns
@@ -51,7 +53,7 @@ class ClockOffset:
     @property
     def offset_ns(self) -> int | None:
         """What must be added to our wall clock to get the venue's time; None before the first measurement."""
-        return int(statistics.median(self._offsets_ns)) if self._offsets_ns else None
+        return self._median_ns
 
     @property
     def state(self) -> ClockState:
@@ -91,10 +93,12 @@ class ClockOffset:
         ahead_ns = sent_ns - monotonic_ns
         if self._wall_ahead_ns is not None and abs(ahead_ns - self._wall_ahead_ns) > STEP_NS:
             self._offsets_ns.clear()
+            self._median_ns = None
         self._wall_ahead_ns = ahead_ns
         if not 0 <= round_trip_ns <= MAX_ROUND_TRIP_NS:
             return False
         self._offsets_ns.append(venue_ns - sent_ns - round_trip_ns // 2)
+        self._median_ns = int(statistics.median(self._offsets_ns))
         return True
 
     def venue_ms(self, wall_ns: int) -> int:

@@ -15,6 +15,9 @@ from typing import Self
 from nautilus_trader.core import nautilus_pyo3
 
 from hyperliquid_hip3.errors import HyperliquidError
+from hyperliquid_hip3.state_files import append_whole
+from hyperliquid_hip3.state_files import sync
+from hyperliquid_hip3.state_files import write_anew
 
 
 DEFAULT_LIMIT: Final = 50_000
@@ -106,13 +109,11 @@ class CloidBook:
             return
         content = "".join(self._unwritten).encode()
         try:
-            written = os.write(self._file, content)
-        except OSError as error:
-            raise HyperliquidError(
-                f"the file of order ids {self._path} cannot be written: {error.strerror}"
-            ) from error
-        if written != len(content):
-            raise HyperliquidError(f"the file of order ids {self._path} cannot be written: the disk is full")
+            append_whole(self._file, content, f"the file of order ids {self._path}")
+        except HyperliquidError:
+            # kept for when there is room again, but no more than is remembered
+            del self._unwritten[: -self._limit]
+            raise
         self._lines += len(self._unwritten)
         self._unwritten.clear()
 
@@ -122,23 +123,40 @@ class CloidBook:
         return self._file >= 0 and self._lines > SLACK * self._limit
 
     def compact(self) -> None:
-        """Write the file anew with what is remembered, whole or not at all."""
+        """
+        Write the file anew with what is remembered, whole or not at all.
+
+        Raises
+        ------
+        HyperliquidError
+            If it cannot be written.
+
+        """
         if self._path is None or self._file < 0:
             return
         self.flush()
-        new = self._path.with_suffix(".new")
-        new.write_text("".join(f"{cloid} {key}\n" for cloid, key in self._keys.items()))
-        new.chmod(0o600)
-        new.replace(self._path)
+        content = "".join(f"{cloid} {key}\n" for cloid, key in self._keys.items())
+        write_anew(self._path, content, f"the file of order ids {self._path}")
         os.close(self._file)
         self._file = _opened(self._path)
         self._lines = len(self._keys)
 
     def close(self) -> None:
-        """Write what is left and close the file; closing twice does nothing."""
-        if self._file >= 0:
+        """
+        Write what is left and close the file; closing twice does nothing.
+
+        Raises
+        ------
+        HyperliquidError
+            If something is left that cannot be written; the file is closed all the same.
+
+        """
+        if self._file < 0:
+            return
+        try:
             self.flush()
-            os.fsync(self._file)
+            sync(self._file, f"the file of order ids {self._path}")
+        finally:
             os.close(self._file)
             self._file = -1
 

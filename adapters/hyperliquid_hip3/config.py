@@ -166,6 +166,8 @@ class HyperliquidExecClientConfig(LiveExecClientConfig, frozen=True):  # type: i
         And at the latest so long after the first of them.
     deadman_secs : int, default 60
         How far ahead the venue is told to cancel everything, re-armed at half of it; 0 for never.
+    drift_check_secs : float, default 300.0
+        How often fees, leverage, margin mode, tiers and tick are read again.
     adopt_foreign : bool, default False
         Whether orders that are not this client's own may be claimed and canceled.
 
@@ -205,6 +207,7 @@ class HyperliquidExecClientConfig(LiveExecClientConfig, frozen=True):  # type: i
     quiet_ms: float = 1.0
     flush_ms: float = 3.0
     deadman_secs: int = 60
+    drift_check_secs: float = 300.0
     adopt_foreign: bool = False
 
     def __post_init__(self) -> None:
@@ -256,6 +259,7 @@ class HyperliquidExecClientConfig(LiveExecClientConfig, frozen=True):  # type: i
         _require_range(self, "account_refresh_secs", 0.1, 600)
         _require_range(self, "account_spacing_ms", 0, 60_000)
         _require_range(self, "query_after_ms", 100, 60_000)
+        _require_range(self, "drift_check_secs", 0.05, 3_600)
         _require_range(self, "quiet_ms", 0, 1_000)
         _require_range(self, "flush_ms", 0, 1_000)
         _require(self, "flush_ms", self.flush_ms >= self.quiet_ms, "at least `quiet_ms`")

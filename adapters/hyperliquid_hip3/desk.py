@@ -12,6 +12,7 @@ from collections.abc import Callable
 from collections.abc import Coroutine
 from collections.abc import Iterable
 from decimal import Decimal
+from functools import partial
 from typing import Any
 from typing import Final
 
@@ -38,6 +39,7 @@ from hyperliquid_hip3.effects import Orphan
 from hyperliquid_hip3.errors import HyperliquidError
 from hyperliquid_hip3.errors import PayloadError
 from hyperliquid_hip3.errors import SigningError
+from hyperliquid_hip3.fill_order import in_order
 from hyperliquid_hip3.notices import NoticeKind
 from hyperliquid_hip3.reconcile import FillLedger
 from hyperliquid_hip3.replies import Accepted as ActionAccepted
@@ -53,9 +55,11 @@ from hyperliquid_hip3.sender import ActionResult
 from hyperliquid_hip3.sender import ActionSender
 from hyperliquid_hip3.sender import Prepared
 from hyperliquid_hip3.shelf import OrderShelf
+from hyperliquid_hip3.state_files import Storage
 from hyperliquid_hip3.tracking import FILLED
 from hyperliquid_hip3.tracking import OrderTrack
 from hyperliquid_hip3.tracking import Phase
+from hyperliquid_hip3.user_records import FillKey
 from hyperliquid_hip3.user_records import OpenOrder
 from hyperliquid_hip3.user_records import OrderUpdate
 from hyperliquid_hip3.user_records import UserFill
@@ -86,6 +90,8 @@ class OrderDesk:
         Which ids are ours.
     ledger : FillLedger
         Which fills were booked.
+    storage : Storage
+        Writes the two, or tells that they cannot be.
     account, dex : str
         Whose orders, and where; fills and orders of other dexes are not looked at.
     is_ours : Callable[[str], bool]
@@ -110,6 +116,7 @@ class OrderDesk:
         owner: DeskOwner,
         cloids: CloidBook,
         ledger: FillLedger,
+        storage: Storage,
         account: str,
         dex: str,
         is_ours: Callable[[str], bool],
@@ -132,6 +139,8 @@ class OrderDesk:
         self._coalescer = Coalescer(quiet_ns=quiet_ns, limit_ns=limit_ns)
         self._timer: asyncio.TimerHandle | asyncio.Handle | None = None
         self._timer_ns = 0
+        # the position that the last fill of each coin left
+        self._left: dict[str, Decimal] = {}
         self.shelf: OrderShelf = OrderShelf(cloids)
         self.doubts = Doubts(
             reader,
@@ -147,6 +156,7 @@ class OrderDesk:
             now_ns=now_ns,
             monotonic_ns=monotonic_ns,
         )
+        self._storage = storage
         self._deferred: dict[str, tuple[Decimal, Decimal]] = {}
         self._own_modifies: set[str] = set()
         self._posts: set[asyncio.Task[None]] = set()
@@ -271,13 +281,14 @@ class OrderDesk:
                 self._owner.on_foreign_order(update)
 
     def on_fills(self, fills: Iterable[UserFill]) -> None:
-        """Take fills, from wherever; each is booked once over all runs."""
-        for fill in sorted(fills, key=lambda row: (row.ts_ns, row.trade_id)):
+        """Take fills, from wherever; each is told once over all runs that booked it, see ``fill_booked``."""
+        for fill in in_order(fills, self._left):
             self._on_fill(fill)
-        try:
-            self.ledger.flush()
-        except HyperliquidError as error:
-            self._owner.on_notice(NoticeKind.STORAGE, str(error), is_alarm=True)
+
+    def fill_booked(self, key: FillKey | None) -> None:
+        """Note for later runs that the engine has booked a fill; None for all that it was told."""
+        work = self.ledger.flush if key is None else partial(self.ledger.taken, key)
+        self._storage.write("seen fills", work)
 
     def on_venue_cancels(self, cancels: Iterable[VenueCancel]) -> None:
         """Take the numbers of orders that the venue canceled on its own; why, the order's own news says."""
@@ -372,7 +383,7 @@ class OrderDesk:
         try:
             if kind in (ActionClass.PLACE_ALO, ActionClass.PLACE_OTHER):
                 # an order that the venue knows and we do not would be a stranger's after a restart
-                self.cloids.flush()
+                self._storage.write("order ids", self.cloids.flush)
             prepared = self._sender.prepare(_action(items))
         except (SigningError, HyperliquidError) as error:
             self._answer(items, ActionResult(not_done=f"NOT_SENT: {error}"))

@@ -37,6 +37,7 @@ from nautilus_trader.model.enums import AccountType
 from nautilus_trader.model.enums import LiquiditySide
 from nautilus_trader.model.enums import OmsType
 from nautilus_trader.model.enums import OrderSide
+from nautilus_trader.model.events import OrderFilled
 from nautilus_trader.model.identifiers import AccountId
 from nautilus_trader.model.identifiers import ClientId
 from nautilus_trader.model.identifiers import ClientOrderId
@@ -58,6 +59,7 @@ from hyperliquid_hip3.effects import StrayFill
 from hyperliquid_hip3.emitter import EventEmitter
 from hyperliquid_hip3.errors import HyperliquidError
 from hyperliquid_hip3.errors import SigningError
+from hyperliquid_hip3.notices import ACTION_TOPIC
 from hyperliquid_hip3.notices import NOTICE_TOPIC
 from hyperliquid_hip3.notices import Notice
 from hyperliquid_hip3.notices import NoticeKind
@@ -73,6 +75,7 @@ from hyperliquid_hip3.sockets import VenueSocket
 from hyperliquid_hip3.status_reports import StatusReports
 from hyperliquid_hip3.tracking import OrderTrack
 from hyperliquid_hip3.tracking import Phase
+from hyperliquid_hip3.user_records import FillKey
 from hyperliquid_hip3.user_records import OrderUpdate
 from hyperliquid_hip3.user_records import UserFill
 
@@ -189,6 +192,7 @@ class HyperliquidExecutionClient(LiveExecutionClient):
         self._listen(self._exec_config.leverage_topic, self._on_leverage)
         self._listen(self._exec_config.weight_topic, self._on_weight)
         self._listen(f"reports.execution.{self.venue}", self._on_mass_status_taken)
+        self._listen("events.order.*", self._on_order_event)
         await self._await_account_registered()
         self._session.start()
 
@@ -375,6 +379,14 @@ class HyperliquidExecutionClient(LiveExecutionClient):
             info=account_info(scope, figures, self._session.sums),
         )
 
+    def on_instrument(self, instrument: Any) -> None:
+        """Put an instrument in the place of the one before: fees, tick and lot are its own from now on."""
+        self._cache.add_instrument(instrument)
+
+    def on_charged(self, kind: str) -> None:
+        """Publish that an action was sent that no command asked for: it counts against the address."""
+        self._msgbus.publish(topic=ACTION_TOPIC, msg=kind)
+
     def on_reconnected(self) -> None:
         """Ask for everything that may have been missed."""
         self._spawn(self._reconcile())
@@ -498,7 +510,16 @@ class HyperliquidExecutionClient(LiveExecutionClient):
 
     def _on_mass_status_taken(self, _: Any) -> None:
         if self._session.is_open:
+            self._session.desk.fill_booked(None)
             self._session.desk.release_fills()
+
+    def _on_order_event(self, event: Any) -> None:
+        if not isinstance(event, OrderFilled) or event.account_id != self.account_id:
+            return
+        number = str(event.trade_id.value).rpartition("-")[2]
+        if self._session.is_open and number.isdecimal():
+            coin = self._coin(event.instrument_id)
+            self._session.desk.fill_booked(FillKey(int(event.ts_event), coin, int(number)))
 
     async def _reconcile(self) -> None:
         if self._is_reconciling:

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
+from typing import Final
+from typing import NamedTuple
 from typing import Protocol
 
 from nautilus_trader.model.enums import AssetClass
@@ -68,6 +70,17 @@ class PerpFacts(Protocol):
         ...
 
 
+class OwnRates(NamedTuple):
+    """An account's rates on the validators' dex, staking discount included, and its referral discount (``userFees``)."""
+
+    maker: Decimal = BASE_MAKER_RATE
+    taker: Decimal = BASE_TAKER_RATE
+    referral_discount: Decimal = Decimal(0)
+
+
+FIRST_TIER: Final = OwnRates()
+
+
 def instrument_id(coin: str) -> InstrumentId:
     """Return the Nautilus id of a coin, for example ``km:US500-USD-PERP.HYPERLIQUID``."""
     return InstrumentId.from_str(f"{coin}-USD-PERP.{VENUE}")
@@ -81,9 +94,42 @@ def first_tier_fees(
 
     They fill the instrument's fields; what a fill really pays is the ledger's own reckoning.
     """
+    return perp_fees(
+        FIRST_TIER,
+        is_builder_dex=is_builder_dex,
+        growth_mode=growth_mode,
+        deployer_fee_scale=deployer_fee_scale,
+    )
+
+
+def perp_fees(
+    own: OwnRates, *, is_builder_dex: bool, growth_mode: bool, deployer_fee_scale: Decimal
+) -> tuple[Decimal, Decimal]:
+    """
+    Return the maker and taker fee rates that an account pays for a perpetual.
+
+    See https://hyperliquid.gitbook.io/hyperliquid-docs/trading/fees, "Fee formula for developers".
+
+    Parameters
+    ----------
+    own : OwnRates
+        The account's rates before the dex's own scale.
+    is_builder_dex, growth_mode, deployer_fee_scale
+        Where it trades.
+
+    """
     if not is_builder_dex:
-        return BASE_MAKER_RATE, BASE_TAKER_RATE
-    rates = hip3_rates(FeeSchedule(deployer_fee_scale=deployer_fee_scale, growth_mode=growth_mode))
+        kept = 1 - own.referral_discount
+        return (own.maker * kept if own.maker > 0 else own.maker), own.taker * kept
+    rates = hip3_rates(
+        FeeSchedule(
+            base_maker=own.maker,
+            base_taker=own.taker,
+            deployer_fee_scale=deployer_fee_scale,
+            growth_mode=growth_mode,
+            referral_discount=own.referral_discount,
+        )
+    )
     return rates.maker, rates.taker
 
 
@@ -226,9 +272,10 @@ def make_perpetual_from_entry(
     asset_id: int,
     deployer_fee_scale: Decimal | None = None,
     table: MarginTable | None = None,
+    own: OwnRates = FIRST_TIER,
 ) -> PerpetualContract:
     """
-    Return the instrument of an entry of ``meta``, with first-tier fees.
+    Return the instrument of an entry of ``meta``, with first-tier fees unless the account's own rates are given.
 
     Its margin table and margin modes are kept in ``info``, where ``declared_table`` and ``declared_modes`` read them.
 
@@ -248,6 +295,8 @@ def make_perpetual_from_entry(
         The dex's scale, for an entry that has none of its own; 1 where neither says.
     table : MarginTable, optional
         The entry's margin table (see ``table_of``); one tier of its largest leverage when left out.
+    own : OwnRates, default FIRST_TIER
+        The account's rates.
 
     Raises
     ------
@@ -259,7 +308,8 @@ def make_perpetual_from_entry(
     modes = _modes_of(entry)
     scale = entry.deployer_fee_scale if entry.deployer_fee_scale is not None else deployer_fee_scale
     scale = Decimal(1) if scale is None else scale
-    maker, taker = first_tier_fees(
+    maker, taker = perp_fees(
+        own,
         is_builder_dex=":" in entry.coin,
         growth_mode=entry.growth_mode,
         deployer_fee_scale=scale,

@@ -5,6 +5,7 @@ The venue takes a nonce once, if it is above the lowest of the hundred highest i
 before and one day after its own time. See https://hyperliquid.gitbook.io/hyperliquid-docs/for-developers/api/nonces-and-api-wallets.
 """
 
+import contextlib
 import fcntl
 import os
 import re
@@ -43,6 +44,9 @@ class NonceCounter:
         The file of this signer, made with mode 0600 where it is missing; its folder must exist.
     now_ms : Callable[[], int], default wall_clock_ms
         The time in ms UTC.
+    on_unwritten : Callable[[str], None], optional
+        Told when a nonce cannot be written, and the nonce is handed out all the same: the clock alone keeps a restart from repeating
+        it. Without it nothing is handed out then.
 
     Raises
     ------
@@ -51,9 +55,16 @@ class NonceCounter:
 
     """
 
-    def __init__(self, path: Path, *, now_ms: Callable[[], int] = wall_clock_ms) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        now_ms: Callable[[], int] = wall_clock_ms,
+        on_unwritten: Callable[[str], None] | None = None,
+    ) -> None:
         self._path = path
         self._now_ms = now_ms
+        self._on_unwritten = on_unwritten
         self._lock = threading.Lock()
         self._last = 0
         self._file = _opened(path)
@@ -95,7 +106,12 @@ class NonceCounter:
                     f"the last nonce, {self._last}, is more than a day ahead of the clock, {now}: the venue would refuse the next one;"
                     f" set the clock, and only if {self._path} was written by a wrong clock, remove it"
                 )
-            _write(self._file, nonce, self._path)
+            try:
+                _write(self._file, nonce, self._path)
+            except SigningError as error:
+                if self._on_unwritten is None:
+                    raise
+                self._on_unwritten(str(error))
             self._last = nonce
             return nonce
 
@@ -103,7 +119,9 @@ class NonceCounter:
         """Write the file through to the disk and let another process have it; closing twice does nothing."""
         with self._lock:
             if self._file >= 0:
-                os.fsync(self._file)
+                # the file was written, or its failure was told: what is left is to let go of it
+                with contextlib.suppress(OSError):
+                    os.fsync(self._file)
                 self._file = _closed(self._file)
 
 
@@ -141,6 +159,9 @@ def _write(descriptor: int, nonce: int, path: Path) -> None:
     except OSError as error:
         raise SigningError(f"the nonce file {path} cannot be written: {error.strerror}") from error
     if written != RECORD_BYTES:
+        if os.fstat(descriptor).st_size < RECORD_BYTES:
+            # half of a first nonce would read as a damaged file
+            os.ftruncate(descriptor, 0)
         raise SigningError(f"the nonce file {path} cannot be written: the disk is full")
 
 

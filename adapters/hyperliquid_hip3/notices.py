@@ -6,6 +6,8 @@ from typing import Final
 
 
 NOTICE_TOPIC: Final = "hyperliquid.notice"
+# each action that counts against the address and belongs to no command of the strategy, by its type
+ACTION_TOPIC: Final = "hyperliquid.action"
 
 
 class NoticeKind(StrEnum):
@@ -35,6 +37,7 @@ class NoticeKind(StrEnum):
     STREAM_UP = "stream_up"
     RECONCILED = "reconciled"
     STORAGE = "storage"
+    COLLATERAL = "collateral"
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ from hyperliquid_hip3.fields import mapping
 from hyperliquid_hip3.fields import number
 from hyperliquid_hip3.fields import optional_number
 from hyperliquid_hip3.fields import optional_text
+from hyperliquid_hip3.fields import pair
 from hyperliquid_hip3.fields import positive
 from hyperliquid_hip3.fields import sequence
 from hyperliquid_hip3.fields import shown
@@ -40,6 +41,7 @@ from hyperliquid_hip3.records import MarginTier
 from hyperliquid_hip3.records import PerpDex
 from hyperliquid_hip3.records import PerpEntry
 from hyperliquid_hip3.records import PublicTrade
+from hyperliquid_hip3.records import SpotPair
 from hyperliquid_hip3.records import SpotToken
 from hyperliquid_hip3.records import TopOfBook
 
@@ -248,6 +250,31 @@ def parse_spot_meta(data: Any) -> tuple[SpotToken, ...]:
             ),
         )
     return tuple(tokens)
+
+
+def parse_spot_pairs(data: Any) -> tuple[SpotPair, ...]:
+    """
+    Return the pairs of a ``spotMeta`` reply.
+
+    Raises
+    ------
+    PayloadError
+        If a field is missing or malformed.
+
+    """
+    channel = "spotMeta"
+    pairs = []
+    for row in sequence(field(mapping(data, channel), "universe", channel), channel, "universe"):
+        body = mapping(row, channel)
+        base, quote = pair(field(body, "tokens", channel), channel, "tokens")
+        tokens = {"base": base, "quote": quote}
+        pairs.append(
+            SpotPair(
+                name=text(body, "name", channel),
+                tokens=(whole(tokens, "base", channel), whole(tokens, "quote", channel)),
+            )
+        )
+    return tuple(pairs)
 
 
 def _level(row: Any, channel: str) -> BookLevel:

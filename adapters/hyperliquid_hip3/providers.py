@@ -21,6 +21,8 @@ from hyperliquid_hip3.constants import builder_asset_id
 from hyperliquid_hip3.constants import split_coin
 from hyperliquid_hip3.currency import collateral_currency
 from hyperliquid_hip3.errors import PayloadError
+from hyperliquid_hip3.instruments import FIRST_TIER
+from hyperliquid_hip3.instruments import OwnRates
 from hyperliquid_hip3.instruments import instrument_id
 from hyperliquid_hip3.instruments import make_perpetual_from_entry
 from hyperliquid_hip3.instruments import table_of
@@ -36,6 +38,8 @@ from hyperliquid_hip3.user_records import AssetContext
 # the coarser tick is taken so far below a power of ten already, and kept until the price is so far below it again
 COARSE_FROM: Final = Decimal("0.995")
 FINE_BELOW: Final = Decimal("0.99")
+# what of it changes nothing but the price of a fill
+FEE_FIELDS: Final = frozenset(("maker_fee", "taker_fee", "growth_mode", "deployer_fee_scale"))
 ID_END: Final = "-USD-PERP"
 
 # what of an instrument's info counts as drift; the tick's price range follows from the tick
@@ -92,6 +96,11 @@ class InstrumentChange:
         """The coin with its dex prefix."""
         return str(self.new.raw_symbol.value)
 
+    @property
+    def is_of_fees_only(self) -> bool:
+        """Whether orders placed before are still as they must be."""
+        return FEE_FIELDS.issuperset(self.fields)
+
     def __str__(self) -> str:
         words = ", ".join(f"{name} {old} -> {new}" for name, (old, new) in self.fields.items())
         return f"{self.coin}: {words}"
@@ -135,6 +144,7 @@ class HyperliquidInstrumentProvider(InstrumentProvider):
         self._dexes: dict[str, DexFacts] = {}
         self._listeners: list[ChangeListener] = []
         self._refreshing = asyncio.Lock()
+        self._own = FIRST_TIER
 
     # -- what is wanted -------------------------------------------------------------------------------------------
 
@@ -153,6 +163,11 @@ class HyperliquidInstrumentProvider(InstrumentProvider):
     def expire(self) -> None:
         """Load again at the next ``initialize``."""
         self._loaded = False
+
+    def set_rates(self, own: OwnRates) -> bool:
+        """Take the rates of the account that trades; instruments have them from the next reading on. False when they are the same."""
+        is_new, self._own = own != self._own, own
+        return is_new
 
     def on_change(self, listener: ChangeListener) -> None:
         """Call back for each instrument that :meth:`refresh` finds changed."""
@@ -291,6 +306,7 @@ class HyperliquidInstrumentProvider(InstrumentProvider):
             asset_id=builder_asset_id(dex.index, entry.index),
             deployer_fee_scale=dex.deployer_fee_scale,
             table=table_of(entry, dex.meta),
+            own=self._own,
         )
 
     # -- what is known --------------------------------------------------------------------------------------------

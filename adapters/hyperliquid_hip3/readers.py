@@ -18,6 +18,7 @@ from hyperliquid_hip3.account_parsing import parse_ledger_updates
 from hyperliquid_hip3.account_parsing import parse_rate_limit
 from hyperliquid_hip3.account_parsing import parse_spot_state
 from hyperliquid_hip3.account_parsing import parse_spot_state_message
+from hyperliquid_hip3.account_parsing import parse_unnamed_agent
 from hyperliquid_hip3.account_parsing import parse_user_abstraction
 from hyperliquid_hip3.account_parsing import parse_user_fees
 from hyperliquid_hip3.account_parsing import parse_user_role
@@ -78,6 +79,7 @@ CHANNEL_READERS: Final[dict[str, Reader]] = {
     "openOrders": parse_open_orders_message,
     "spotState": parse_spot_state_message,
     "activeAssetData": parse_active_asset_data,
+    "webData3": parse_unnamed_agent,
     "subscriptionResponse": parse_ack,
     "error": parse_channel_error,
     "post": parse_post,

@@ -37,6 +37,9 @@ from hyperliquid_hip3.opening import Opening
 from hyperliquid_hip3.order_mapping import ENGINE_TIFS
 from hyperliquid_hip3.order_mapping import engine_side
 from hyperliquid_hip3.order_mapping import report_status
+from hyperliquid_hip3.state_files import append_whole
+from hyperliquid_hip3.state_files import sync
+from hyperliquid_hip3.state_files import write_anew
 from hyperliquid_hip3.user_records import ClearinghouseState
 from hyperliquid_hip3.user_records import FillKey
 from hyperliquid_hip3.user_records import OpenOrder
@@ -78,7 +81,8 @@ class FillLedger:
         self._path = path
         self._limit = limit
         self._keys: OrderedDict[FillKey, None] = OrderedDict()
-        self._unwritten: list[str] = []
+        self._unwritten: dict[FillKey, str] = {}
+        self._backlog: list[str] = []
         self._lines = 0
         self._last_ns = 0
         self._file = -1
@@ -107,13 +111,29 @@ class FillLedger:
         return max(0, self._last_ns // NS_PER_MS - OVERLAP_MS) if self._last_ns else 0
 
     def add(self, key: FillKey) -> bool:
-        """Enter a fill and return whether it is new; :meth:`flush` writes it."""
+        """Enter a fill and return whether it is new; :meth:`taken` or :meth:`flush` writes it."""
         if key in self._keys:
             return False
         self._remember(key)
         if self._file >= 0:
-            self._unwritten.append(f"{key.ts_ns} {key.trade_id} {key.coin}\n")
+            self._unwritten[key] = f"{key.ts_ns} {key.trade_id} {key.coin}\n"
         return True
+
+    def taken(self, key: FillKey) -> None:
+        """
+        Write that the engine has booked a fill.
+
+        Not earlier: a process killed in between would never be told of it again.
+
+        Raises
+        ------
+        HyperliquidError
+            If it cannot be written.
+
+        """
+        line = self._unwritten.pop(key, None)
+        if line is not None:
+            self._write([line])
 
     def flush(self) -> None:
         """
@@ -125,19 +145,25 @@ class FillLedger:
             If it cannot be written.
 
         """
-        if not self._unwritten or self._file < 0:
-            return
-        content = "".join(self._unwritten).encode()
-        try:
-            written = os.write(self._file, content)
-        except OSError as error:
-            raise HyperliquidError(
-                f"the file of seen fills {self._path} cannot be written: {error.strerror}"
-            ) from error
-        if written != len(content):
-            raise HyperliquidError(f"the file of seen fills {self._path} cannot be written: the disk is full")
-        self._lines += len(self._unwritten)
+        lines = list(self._unwritten.values())
         self._unwritten.clear()
+        self._write(lines)
+
+    def _write(self, lines: list[str]) -> None:
+        if self._file < 0:
+            return
+        self._backlog += lines
+        if not self._backlog:
+            return
+        content = "".join(self._backlog).encode()
+        try:
+            append_whole(self._file, content, f"the file of seen fills {self._path}")
+        except HyperliquidError:
+            # kept for when there is room again, but no more than is remembered
+            del self._backlog[: -self._limit]
+            raise
+        self._lines += len(self._backlog)
+        self._backlog = []
 
     @property
     def wants_compaction(self) -> bool:
@@ -145,23 +171,42 @@ class FillLedger:
         return self._file >= 0 and self._lines > SLACK * self._limit
 
     def compact(self) -> None:
-        """Write the file anew with what is remembered, whole or not at all."""
+        """
+        Write the file anew with what is remembered and booked, whole or not at all.
+
+        Raises
+        ------
+        HyperliquidError
+            If it cannot be written.
+
+        """
         if self._path is None or self._file < 0:
             return
-        self.flush()
-        new = self._path.with_suffix(".new")
-        new.write_text("".join(f"{key.ts_ns} {key.trade_id} {key.coin}\n" for key in self._keys))
-        new.chmod(0o600)
-        new.replace(self._path)
+        kept = [key for key in self._keys if key not in self._unwritten]
+        content = "".join(f"{key.ts_ns} {key.trade_id} {key.coin}\n" for key in kept)
+        write_anew(self._path, content, f"the file of seen fills {self._path}")
+        # all that was left to be written is in there
+        self._backlog = []
         os.close(self._file)
         self._file = _opened(self._path)
-        self._lines = len(self._keys)
+        self._lines = len(kept)
 
     def close(self) -> None:
-        """Write what is left and close the file; closing twice does nothing."""
-        if self._file >= 0:
-            self.flush()
-            os.fsync(self._file)
+        """
+        Close the file, without what the engine has not booked; closing twice does nothing.
+
+        Raises
+        ------
+        HyperliquidError
+            If something is left that cannot be written; the file is closed all the same.
+
+        """
+        if self._file < 0:
+            return
+        try:
+            self._write([])
+            sync(self._file, f"the file of seen fills {self._path}")
+        finally:
             os.close(self._file)
             self._file = -1
 

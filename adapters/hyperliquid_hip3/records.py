@@ -132,6 +132,14 @@ class PerpDex:
 
 
 @dataclass(frozen=True, slots=True)
+class SpotPair:
+    """A spot pair by the name that its prices come under, ``@230``; ``tokens`` are the indices of base and quote."""
+
+    name: str
+    tokens: tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
 class SpotToken:
     """A spot token; ``wei_decimals`` are the decimals of its balances."""
 

@@ -36,6 +36,7 @@ BURN_ATTEMPTS: Final = 3
 # over its limit an address gets one action in ten seconds, protocol: address limits
 PAUSE_S: Final = 10.0
 PAUSE_429_S: Final = 2.0
+FREE: Final = frozenset(("reserveRequestWeight",))
 LOOK_NS: Final = 20_000_000
 
 
@@ -102,6 +103,8 @@ class ActionSender:
         An action that reaches no block within this time is void; None to send actions without an end.
     on_pause : Callable[[RejectionKind, str], None]
         Told when the venue wants fewer requests, or does not know the key.
+    on_charged : Callable[[str], None], optional
+        Told the type of each action sent that is no batch of orders: it counts against the address like one order.
     now_ns : Callable[[], int], default ``time.time_ns``
         The wall clock in ns UTC.
     monotonic_ns : Callable[[], int], default ``time.monotonic_ns``
@@ -117,6 +120,7 @@ class ActionSender:
         *,
         expires_after_ms: int | None,
         on_pause: Callable[[RejectionKind, str], None],
+        on_charged: Callable[[str], None] | None = None,
         now_ns: Callable[[], int] = time.time_ns,
         monotonic_ns: Callable[[], int] = time.monotonic_ns,
     ) -> None:
@@ -125,6 +129,7 @@ class ActionSender:
         self._nonces = nonces
         self._expires_after_ms = expires_after_ms
         self._on_pause = on_pause
+        self._on_charged = on_charged
         self._now_ns = now_ns
         self._monotonic_ns = monotonic_ns
         self._paused_until_ns = 0
@@ -166,8 +171,13 @@ class ActionSender:
         return Prepared(request, nonce, expires_ms)
 
     async def send(self, action: Action) -> ActionResult:
-        """Sign and send an action."""
-        return await self.post(self.prepare(action))
+        """Sign and send an action of our own, which no command of the strategy asked for."""
+        result = await self.post(self.prepare(action))
+        kind = str(action["type"])
+        # what may have reached the venue counts; bought requests do not (protocol: address limits)
+        if self._on_charged is not None and result.not_done is None and kind not in FREE:
+            self._on_charged(kind)
+        return result
 
     async def post(self, prepared: Prepared) -> ActionResult:
         """Send a signed action, once, and return what is known of it."""

@@ -1,9 +1,9 @@
 """One account's connection: the key, the files, the streams, and what is done at regular times."""
 
 import asyncio
-import time
 from collections.abc import Callable
 from collections.abc import Coroutine
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from typing import Final
@@ -19,18 +19,19 @@ from hyperliquid_hip3.account_state import AccountFigures
 from hyperliquid_hip3.account_state import AccountScope
 from hyperliquid_hip3.account_state import AccountSums
 from hyperliquid_hip3.actions import reserve_request_weight_action
-from hyperliquid_hip3.actions import schedule_cancel_action
 from hyperliquid_hip3.client import VenueClient
 from hyperliquid_hip3.clock_offset import ClockState
 from hyperliquid_hip3.cloids import CloidBook
+from hyperliquid_hip3.collateral import CollateralPrice
 from hyperliquid_hip3.config import HyperliquidExecClientConfig
 from hyperliquid_hip3.constants import VENUE
 from hyperliquid_hip3.constants import split_coin
 from hyperliquid_hip3.currency import collateral_currency
 from hyperliquid_hip3.deadman import Deadman
-from hyperliquid_hip3.deadman import DeadmanState
+from hyperliquid_hip3.deadman_keeper import DeadmanKeeper
 from hyperliquid_hip3.desk import OrderDesk
 from hyperliquid_hip3.desk_owner import DeskOwner
+from hyperliquid_hip3.drift import DriftWatch
 from hyperliquid_hip3.errors import HyperliquidError
 from hyperliquid_hip3.errors import TransportError
 from hyperliquid_hip3.instruments import declared_modes
@@ -38,18 +39,16 @@ from hyperliquid_hip3.instruments import declared_table
 from hyperliquid_hip3.nonces import NonceCounter
 from hyperliquid_hip3.notices import NoticeKind
 from hyperliquid_hip3.providers import HyperliquidInstrumentProvider
-from hyperliquid_hip3.providers import InstrumentChange
 from hyperliquid_hip3.reconcile import FillLedger
 from hyperliquid_hip3.replies import Refused
 from hyperliquid_hip3.replies import RejectionKind
-from hyperliquid_hip3.replies import rejection_kind
 from hyperliquid_hip3.sender import ActionSender
 from hyperliquid_hip3.signing import Signer
 from hyperliquid_hip3.startup import AgentCheck
 from hyperliquid_hip3.startup import check_agent
 from hyperliquid_hip3.startup import load_key
-from hyperliquid_hip3.startup import set_leverage
-from hyperliquid_hip3.startup import wanted_cross
+from hyperliquid_hip3.startup import require_valid
+from hyperliquid_hip3.state_files import Storage
 from hyperliquid_hip3.user_stream import UserStream
 
 
@@ -58,7 +57,7 @@ NS_PER_S: Final = 1_000_000_000
 CLOCK_SAMPLES: Final = 3
 CLOCK_EVERY_S: Final = 10.0
 AGENT_EVERY_S: Final = 3_600.0
-DEADMAN_LOOK_S: Final = 1.0
+AGENT_S: Final = 10.0
 STREAM_UP_S: Final = 15.0
 PAUSES: Final[dict[RejectionKind, NoticeKind]] = {
     RejectionKind.RATE_LIMIT: NoticeKind.RATE_LIMITED,
@@ -76,6 +75,14 @@ class SessionOwner(DeskOwner, Protocol):
 
     def on_reconnected(self) -> None:
         """Ask for what may have been missed."""
+        ...
+
+    def on_instrument(self, instrument: Any) -> None:
+        """Take an instrument in place of the one before."""
+        ...
+
+    def on_charged(self, kind: str) -> None:
+        """Take that an action that no command asked for was sent."""
         ...
 
 
@@ -111,6 +118,9 @@ class Session:
     desk: OrderDesk
     sender: ActionSender
     account: AccountReporter
+    collateral: CollateralPrice
+    drift: DriftWatch
+    switch: DeadmanKeeper
     scope: AccountScope
     currency: Currency
     agent: AgentCheck
@@ -137,7 +147,6 @@ class Session:
         self.now_ns = now_ns
         self.venue = Venue(VENUE)
         self.sums = AccountSums()
-        self.deadman = Deadman(config.deadman_secs)
         self.is_open = False
         self._loop = loop
         self._provider = provider
@@ -151,8 +160,9 @@ class Session:
         self._ledger: FillLedger | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self._clock_state = ClockState.UNKNOWN
-        self._leverage = config.leverage
         self._opened_ms = 0
+        self._storage = Storage(owner.on_notice)
+        self._unwatch: Callable[[], None] = lambda: None
 
     # -- what is known ---------------------------------------------------------------------------------
 
@@ -181,6 +191,11 @@ class Session:
             if not instrument.info.get("is_delisted")
         ]
         return tuple(coin for coin in listed if split_coin(coin)[0] == self.dex)
+
+    @property
+    def deadman(self) -> Deadman:
+        """What is known of the dead-man's switch."""
+        return self.switch.switch
 
     @property
     def agent_valid_until_ns(self) -> int | None:
@@ -212,28 +227,27 @@ class Session:
             now_ns=self.now_ns(),
             require_agent=self.config.require_agent,
         )
-        self._alert_agent()
         self._make_desk(signer)
         self._make_account()
-        if self._leverage is not None:
-            for coin in self.coins:
-                await self._set_leverage(coin, self._leverage)
-        limit = await self.client.rate_limit(self.account_address)
-        if self.config.deadman_secs and not self.deadman.qualify(limit.volume):
-            self.owner.on_notice(
-                NoticeKind.DEADMAN,
-                f"no dead-man's switch below a traded volume of 1,000,000 (it is {limit.volume}): the supervisor must cancel",
-            )
+        self._make_watches()
+        await self.drift.open()
+        await self.switch.qualify()
         await self.account.report()
         await self._listen()
-        self._provider.on_change(self._on_instrument_change)
+        await self._read_unnamed()
+        self._alert_agent()
         self.is_open = True
 
     def start(self) -> None:
         """Begin what is done at regular times."""
-        jobs = [self.desk.doubts.watch(), self.account.run(), self._watch_clock(), self._watch_agent()]
-        if self.config.deadman_secs:
-            jobs.append(self._keep_armed())
+        jobs = [
+            self.desk.doubts.watch(),
+            self.account.run(),
+            self.drift.run(),
+            self.switch.run(),
+            self._watch_clock(),
+            self._watch_agent(),
+        ]
         self._tasks = [self._spawn(job) for job in jobs]
 
     async def close(self) -> None:
@@ -243,30 +257,26 @@ class Session:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks.clear()
-        self._provider.off_change(self._on_instrument_change)
+        self._unwatch()
         if was_open:
             self.desk.flush()
             await self.desk.settle()
-            await self._disarm()
+            await self.switch.disarm()
         if self._stream is not None:
             await self._stream.close()
             self._stream = None
-        for file in (self._cloids, self._ledger, self._nonces):
-            if file is not None:
-                file.close()
+        for name, book in (("order ids", self._cloids), ("seen fills", self._ledger)):
+            if book is not None:
+                self._storage.write(name, book.close)
+        if self._nonces is not None:
+            self._nonces.close()
         self._cloids = self._ledger = self._nonces = None
 
     # -- asked for by the strategy ---------------------------------------------------------------------
 
     async def change_leverage(self, leverage: int) -> None:
         """Set another leverage for every coin traded here, and read it back."""
-        self._leverage = leverage
-        for coin in self.coins:
-            try:
-                await self._set_leverage(coin, leverage)
-            except HyperliquidError as error:
-                self.owner.on_notice(NoticeKind.LEVERAGE, str(error), coin=coin, is_alarm=True)
-        self.account.facts_changed()
+        await self.drift.change_leverage(leverage)
 
     async def buy_weight(self, weight: int) -> None:
         """Buy request weight, where the configuration allows it."""
@@ -295,7 +305,11 @@ class Session:
             signer = Signer(key, self.config.url, self.config.vault)
             self._signer = signer
         name = f"{self.account_address}-{self.dex or 'main'}"
-        self._nonces = NonceCounter(self._state_dir / f"nonce-{signer.address}", now_ms=self._now_ms)
+        self._nonces = NonceCounter(
+            self._state_dir / f"nonce-{signer.address}",
+            now_ms=self._now_ms,
+            on_unwritten=lambda text: self._storage.failed("nonces", text),
+        )
         self._cloids = CloidBook(self._state_dir / f"orders-{name}")
         self._ledger = FillLedger(self._state_dir / f"fills-{name}")
         return signer
@@ -310,6 +324,7 @@ class Session:
             self._nonces,
             expires_after_ms=config.expires_after_ms,
             on_pause=self._on_pause,
+            on_charged=self.owner.on_charged,
             now_ns=self.now_ns,
         )
         self.desk = OrderDesk(
@@ -319,6 +334,7 @@ class Session:
             owner=self.owner,
             cloids=self._cloids,
             ledger=self._ledger,
+            storage=self._storage,
             account=self.account_address,
             dex=self.dex,
             is_ours=self.is_ours,
@@ -334,6 +350,9 @@ class Session:
         facts = self._provider.dex(self.dex)
         self.currency = collateral_currency(facts.collateral.name)
         self.scope = self._scope()
+        self.collateral = CollateralPrice(
+            self.client, self.scope.token, self.scope.collateral, notify=self.owner.on_notice
+        )
         self.account = AccountReporter(
             self.client,
             self.account_address,
@@ -343,8 +362,33 @@ class Session:
             tell=self.owner.on_account,
             on_mode=self._on_mode,
             on_error=self._on_account_error,
+            collateral_price=self.collateral.refresh,
             refresh_s=self.config.account_refresh_secs,
             spacing_s=self.config.account_spacing_ms / 1_000,
+        )
+
+    def _make_watches(self) -> None:
+        self.drift = DriftWatch(
+            self.client,
+            self._provider,
+            sender=self.sender,
+            desk=self.desk,
+            config=self.config,
+            coins=lambda: self.coins,
+            is_ours=self.is_ours,
+            on_instrument=self.owner.on_instrument,
+            on_terms=self._on_terms,
+            notify=self.owner.on_notice,
+            spawn=self._spawn,
+        )
+        self._unwatch = self.drift.close
+        self.switch = DeadmanKeeper(
+            self.client,
+            self.sender,
+            account=self.account_address,
+            dex=self.dex,
+            ahead_s=self.config.deadman_secs,
+            notify=self.owner.on_notice,
         )
 
     def _scope(self) -> AccountScope:
@@ -363,23 +407,6 @@ class Session:
             coin=self.coins[0],
             tables=tables,
             strict=frozenset(strict),
-        )
-
-    async def _set_leverage(self, coin: str, leverage: int) -> None:
-        instrument = self._provider.find_coin(coin)
-        if instrument is None:
-            return
-        most = int(instrument.info["max_leverage"])
-        if leverage > most:
-            raise HyperliquidError(f"`leverage` was {leverage}, {coin} allows at most {most}")
-        await set_leverage(
-            self.client,
-            self.sender,
-            self.account_address,
-            coin,
-            asset=int(instrument.info["asset_id"]),
-            leverage=leverage,
-            is_cross=wanted_cross(self.config.margin_mode, declared_modes(instrument.info)),
         )
 
     async def _listen(self) -> None:
@@ -425,9 +452,9 @@ class Session:
     async def _watch_agent(self) -> None:
         while True:
             await asyncio.sleep(AGENT_EVERY_S)
-            for book in (self._cloids, self._ledger):
+            for name, book in (("order ids", self._cloids), ("seen fills", self._ledger)):
                 if book is not None and book.wants_compaction:
-                    book.compact()
+                    self._storage.write(name, book.compact)
             try:
                 self.agent = await check_agent(
                     self.client,
@@ -436,6 +463,7 @@ class Session:
                     now_ns=self.now_ns(),
                     require_agent=self.config.require_agent,
                 )
+                await self._read_unnamed()
             except TransportError as error:
                 self.owner.on_notice(NoticeKind.AGENT_EXPIRES, f"the agent was not checked: {error}")
             except HyperliquidError as error:
@@ -443,41 +471,26 @@ class Session:
             else:
                 self._alert_agent()
 
+    async def _read_unnamed(self) -> None:
+        if not self.agent.is_unnamed or self._stream is None:
+            return
+        try:
+            found = await self._stream.unnamed_agent(timeout_s=AGENT_S)
+        except TransportError as error:
+            self.owner.on_notice(NoticeKind.AGENT_EXPIRES, f"the agent's end is unknown: {error}")
+            return
+        if (found.address or "").lower() != self.agent.address or found.valid_until_ns is None:
+            self.owner.on_notice(
+                NoticeKind.AGENT_EXPIRES, f"the end of the agent {self.agent.address} is unknown"
+            )
+            return
+        self.agent = replace(self.agent, valid_until_ns=found.valid_until_ns)
+        require_valid(self.agent, self.now_ns())
+
     def _alert_agent(self) -> None:
         alert = self.agent.alert(self.now_ns())
         if alert is not None:
             self.owner.on_notice(NoticeKind.AGENT_EXPIRES, alert, is_alarm=True)
-
-    async def _keep_armed(self) -> None:
-        while True:
-            if self.deadman.state is DeadmanState.UNQUALIFIED:
-                return
-            if self.deadman.is_due(time.monotonic_ns()):
-                await self._arm()
-            await asyncio.sleep(DEADMAN_LOOK_S)
-
-    async def _arm(self) -> None:
-        target = self.deadman.target_ms(self.sender.venue_ms())
-        result = await self.sender.send(schedule_cancel_action(target))
-        if isinstance(result.reply, Refused):
-            kind = rejection_kind(result.reply.text)
-            self.deadman.failed(time.monotonic_ns(), is_unqualified=kind is RejectionKind.VOLUME)
-            self.owner.on_notice(NoticeKind.DEADMAN, f"not armed: {result.reply.text}", is_alarm=True)
-        elif result.reply is None:
-            self.deadman.failed(time.monotonic_ns(), is_unqualified=False)
-            self.owner.on_notice(NoticeKind.DEADMAN, f"not armed: {result.not_done or 'no answer'}")
-        else:
-            self.deadman.armed(target, time.monotonic_ns())
-
-    async def _disarm(self) -> None:
-        if not self.deadman.is_armed:
-            return
-        result = await self.sender.send(schedule_cancel_action(None))
-        if result.reply is None or isinstance(result.reply, Refused):
-            self.owner.on_notice(
-                NoticeKind.DEADMAN, "not disarmed: it cancels all orders of the account soon"
-            )
-        self.deadman.disarmed()
 
     # -- inside: what happens --------------------------------------------------------------------------
 
@@ -492,19 +505,10 @@ class Session:
     def _on_account_error(self, text: str) -> None:
         self.owner.on_notice(NoticeKind.STREAM_DOWN, f"the account cannot be read: {text}")
 
-    def _on_instrument_change(self, change: InstrumentChange) -> None:
-        if not self.is_ours(change.coin):
-            return
-        # orders were placed by rules that no longer hold
-        self.owner.on_notice(NoticeKind.INSTRUMENT, str(change), coin=change.coin, is_alarm=True)
-        for track in self.desk.shelf.unfinished():
-            if track.coin == change.coin:
-                self.desk.cancel(track.key, is_command=False)
+    def _on_terms(self) -> None:
         self.scope = self._scope()
         self.account.scope = self.scope
-        if self._leverage is not None:
-            most = int(change.new.info["max_leverage"])
-            self._spawn(self.change_leverage(min(self._leverage, most)))
+        self.account.facts_changed()
 
     def _now_ms(self) -> int:
         return self.now_ns() // NS_PER_MS

@@ -54,10 +54,15 @@ class FactsReader(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class AgentCheck:
-    """What the venue says of our key; no end is stated for an agent without a name."""
+    """
+    What the venue says of our key.
+
+    ``is_unnamed`` is an agent that ``extraAgents`` does not list: its end is in the account's ``webData3`` stream.
+    """
 
     address: str
     valid_until_ns: int | None
+    is_unnamed: bool = False
 
     def days_left(self, now_ns: int) -> float | None:
         """Return the days until it ends, None when it does not."""
@@ -128,11 +133,24 @@ async def check_agent(
         raise HyperliquidError(f"the key {address} is an agent of {role.master}, must be one of {user}")
     agents = await reader.extra_agents(user)
     ends = [agent.valid_until_ns for agent in agents if agent.address.lower() == address]
-    check = AgentCheck(address, ends[0] if ends else None)
+    check = AgentCheck(address, ends[0] if ends else None, is_unnamed=not ends)
+    require_valid(check, now_ns)
+    return check
+
+
+def require_valid(check: AgentCheck, now_ns: int) -> None:
+    """
+    Refuse a key whose time is over.
+
+    Raises
+    ------
+    HyperliquidError
+        If it is.
+
+    """
     left = check.days_left(now_ns)
     if left is not None and left <= 0:
         raise HyperliquidError(str(check.alert(now_ns)))
-    return check
 
 
 def wanted_cross(margin_mode: str, allowed: Iterable[MarginMode]) -> bool:
@@ -182,10 +200,10 @@ async def set_leverage(
 
 
 def _passphrase_reader(config: HyperliquidExecClientConfig) -> Callable[[], bytes]:
-    descriptor, credential = config.passphrase_descriptor, config.passphrase_credential
+    descriptor, credential = config.unlock_descriptor, config.unlock_credential
     readers: dict[str, Callable[[], bytes]] = {"prompt": passphrase_from_prompt}
     if descriptor is not None:
         readers["descriptor"] = partial(passphrase_from_descriptor, descriptor)
     if credential is not None:
         readers["credential"] = partial(passphrase_from_credential, credential, os.environ)
-    return readers[config.passphrase_source]
+    return readers[config.unlock_by]

@@ -17,6 +17,7 @@ from nautilus_trader.model.identifiers import ClientOrderId
 from nautilus_trader.model.identifiers import InstrumentId
 
 from hyperliquid_hip3.errors import HyperliquidError
+from hyperliquid_hip3.fill_order import in_order
 from hyperliquid_hip3.notices import NoticeKind
 from hyperliquid_hip3.opening import opening_of
 from hyperliquid_hip3.reconcile import OVERLAP_MS
@@ -128,31 +129,43 @@ class StatusReports:
         self._tell_strangers(fill for fill in news if self._name_of(fill) in traded)
         for fill in fills:
             desk.ledger.add(fill.key)
-        desk.ledger.flush()
         desk.floor_ns = max(desk.floor_ns, state.ts_ns)
         self.is_started = True
         coins = {row.coin for row in state.positions if session.is_ours(row.coin)}
-        positions = self._position_reports(state, coins | self._held_coins())
-        for coin in sorted(coins):
+        reported = coins | self._held_coins()
+        # the engine takes the orders in this order, and an average price depends on it
+        first_ns = {report.venue_order_id: report.ts_event for report in reversed(fill_reports)}
+        order_reports.sort(key=lambda report: first_ns.get(report.venue_order_id, state.ts_ns))
+        for coin in sorted(coins | {fill.coin for fill in told}):
             opening = self._opening_reports(state, coin, [fill for fill in told if fill.coin == coin])
             if opening is not None:
-                order_reports.insert(0, opening[0])
-                fill_reports.insert(0, opening[1])
-        return order_reports, fill_reports, positions
+                order_reports[:0], fill_reports[:0] = opening
+                # beside a position's report the engine drops fills before the last time it was flat, and makes up others
+                reported.discard(coin)
+        return order_reports, fill_reports, self._position_reports(state, reported)
 
     def _opening_reports(
         self, state: ClearinghouseState, coin: str, fills: list[UserFill]
-    ) -> tuple[OrderStatusReport, FillReport] | None:
-        # what the engine holds already tells its own past
+    ) -> tuple[list[OrderStatusReport], list[FillReport]] | None:
+        # None where fills and an opening trade do not make the position; what the engine holds already tells its own past
         instrument, row = self._session.instrument(coin), state.find(coin)
-        if instrument is None or row is None or row.entry_price is None or self._held(instrument.id):
+        if instrument is None or self._held(instrument.id):
             return None
-        rows = sorted(fills, key=lambda fill: (fill.ts_ns, fill.trade_id))
-        opening = opening_of(row.size, row.entry_price, rows)
+        rows = in_order(fills)
+        size, entry = (ZERO, None) if row is None else (row.size, row.entry_price)
+        if size == sum((fill.side * fill.size for fill in rows), ZERO):
+            return [], []
+        if entry is None:
+            # flat by now: the first of the fills says at which price the rest was held
+            entry = rows[0].price + rows[0].side * rows[0].closed_pnl / rows[0].size
+        opening = opening_of(size, entry, rows)
         if opening is None:
             return None
         before_ns = min([state.ts_ns, *(fill.ts_ns for fill in rows)]) - NS_PER_MS
-        return self._reports.opening(opening, instrument, ts_ns=before_ns, ts_init=self._session.now_ns())
+        order, fill = self._reports.opening(
+            opening, instrument, ts_ns=before_ns, ts_init=self._session.now_ns()
+        )
+        return [order], [fill]
 
     def _name_of(self, row: OpenOrder | UserFill) -> str:
         # a modify gives an order another number, and what its earlier ones filled is still its own

@@ -341,6 +341,15 @@ class Agent:
 
 
 @dataclass(frozen=True, slots=True)
+class UnnamedAgent:
+    """The one agent of a user without a name, as ``webData3`` has it; ``address`` is None where there is none."""
+
+    user: str
+    address: str | None
+    valid_until_ns: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Role:
     """
     What an address is: ``user``, ``agent``, ``vault``, ``subAccount`` or ``missing``.

@@ -8,6 +8,7 @@ from typing import Final
 from typing import Protocol
 
 from hyperliquid_hip3.account_parsing import parse_ledger_message
+from hyperliquid_hip3.account_parsing import parse_unnamed_agent
 from hyperliquid_hip3.account_state import AccountSums
 from hyperliquid_hip3.desk import OrderDesk
 from hyperliquid_hip3.errors import PayloadError
@@ -23,6 +24,7 @@ from hyperliquid_hip3.user_records import FundingEvent
 from hyperliquid_hip3.user_records import FundingPayment
 from hyperliquid_hip3.user_records import LedgerUpdate
 from hyperliquid_hip3.user_records import LiquidationNotice
+from hyperliquid_hip3.user_records import UnnamedAgent
 from hyperliquid_hip3.user_records import VenueCancels
 
 
@@ -51,6 +53,10 @@ class Socket(Protocol):
 
     def subscribe(self, subscription: dict[str, Any]) -> None:
         """Ask for a feed."""
+        ...
+
+    def unsubscribe(self, subscription: dict[str, Any]) -> None:
+        """Give up a feed."""
         ...
 
 
@@ -114,7 +120,9 @@ class UserStream:
             "user": self._on_event,
             "userFundings": self._on_fundings,
             "userNonFundingLedgerUpdates": self._on_ledger,
+            "webData3": self._on_web_data,
         }
+        self._agent: asyncio.Future[UnnamedAgent] | None = None
 
     async def connect(self, socket: Socket, *, timeout_s: float) -> None:
         """
@@ -135,6 +143,30 @@ class UserStream:
                 await self._up.wait()
         except TimeoutError:
             raise TransportError(f"the account's streams did not come up within {timeout_s:g} s") from None
+
+    async def unnamed_agent(self, *, timeout_s: float) -> UnnamedAgent:
+        """
+        Return what the venue says of the account's agent without a name; the feed that says it is given up again at once.
+
+        Raises
+        ------
+        TransportError
+            If it says nothing in time.
+
+        """
+        if self._socket is None:
+            raise TransportError("the account's streams are closed")
+        subscription = {"type": "webData3", "user": self._account}
+        self._agent = asyncio.get_running_loop().create_future()
+        self._socket.subscribe(subscription)
+        try:
+            async with asyncio.timeout(timeout_s):
+                return await self._agent
+        except TimeoutError:
+            raise TransportError(f"nothing was said of the agent within {timeout_s:g} s") from None
+        finally:
+            self._agent = None
+            self._socket.unsubscribe(subscription)
 
     async def close(self) -> None:
         """Hang up."""
@@ -172,6 +204,13 @@ class UserStream:
         message = parse_user_fills_message(data)
         if message.user.lower() == self._account:
             self._desk.on_fills(message.fills)
+
+    def _on_web_data(self, data: Any) -> None:
+        if self._agent is None or self._agent.done():
+            return
+        agent = parse_unnamed_agent(data)
+        if agent.user.lower() == self._account:
+            self._agent.set_result(agent)
 
     def _on_event(self, data: Any) -> None:
         event = parse_user_event(data)

@@ -215,6 +215,8 @@ def class_transfer(accounts: Ledger, holder: Holder, text: str, now_ms: int, *, 
 
 def reserve_weight(accounts: Ledger, holder: Holder, weight: int) -> str | None:
     """Buy actions at 0.0005 each from the balance of the validators' dex (USDC), or of the pooled USDC balance."""
+    if weight < 0:
+        raise ValueError("a weight must not be negative")
     price = weight * ACTION_PRICE
     account = accounts.account(holder, "")
     if price > account.withdrawable:

@@ -1,9 +1,10 @@
 """Actions as they arrive on the wire, read into typed requests before they wait for their block."""
 
+import re
+from collections.abc import Callable
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from decimal import InvalidOperation
 from enum import IntEnum
 from typing import Any
 from typing import Final
@@ -17,23 +18,12 @@ from hyperliquid_loopback.types import Trigger
 MAX_BATCH: Final = 200
 TIFS: Final = ("Alo", "Ioc", "Gtc")
 GROUPINGS: Final = ("na", "normalTpsl", "positionTpsl")
-CLOID_LENGTH: Final = 34
-# actions that move nothing of the book; they are handed to the accounts
-ACCOUNT_ACTIONS: Final = frozenset(
-    {
-        "updateLeverage",
-        "updateIsolatedMargin",
-        "topUpIsolatedOnlyMargin",
-        "sendAsset",
-        "agentSendAsset",
-        "usdClassTransfer",
-        "userSetAbstraction",
-        "agentSetAbstraction",
-        "approveAgent",
-        "reserveRequestWeight",
-        "noop",
-    }
-)
+CLOID: Final = re.compile(r"0x[0-9a-fA-F]{32}", re.ASCII)
+ADDRESS: Final = re.compile(r"0x[0-9a-fA-F]{40}", re.ASCII)
+# as clients write numbers (protocol: signing, wire floats): plain digits, no exponent
+NUMBER: Final = re.compile(r"-?[0-9]+(?:\.[0-9]+)?", re.ASCII)
+# the figures that decimal arithmetic keeps exact; far more than any price or size has
+MAX_FIGURES: Final = 28
 
 
 class MalformedActionError(ValueError):
@@ -142,7 +132,7 @@ def parse_action(action: Mapping[str, Any]) -> Request:
     """
     try:
         return _parse(action)
-    except (KeyError, TypeError, AttributeError, InvalidOperation) as error:
+    except (KeyError, TypeError, AttributeError) as error:
         raise MalformedActionError(f"malformed action: {type(error).__name__}") from error
 
 
@@ -166,6 +156,8 @@ def _parse(action: Mapping[str, Any]) -> Request:
         time = action.get("time")
         return ScheduleRequest(None if time is None else _whole(time))
     if kind in ACCOUNT_ACTIONS:
+        for name, read in ACCOUNT_ACTIONS[kind].items():
+            read(action[name])
         return AccountRequest(kind, dict(action))
     raise MalformedActionError(f"unknown action type {kind!r}")
 
@@ -176,7 +168,7 @@ def parse_order(row: Mapping[str, Any]) -> OrderRequest:
 
     Raises
     ------
-    MalformedActionError, KeyError, TypeError, InvalidOperation
+    MalformedActionError, KeyError, TypeError
         If it is malformed; ``parse_action`` makes one error of them.
 
     """
@@ -255,17 +247,22 @@ def _rows(value: Any) -> list[Any]:
 
 
 def _number(value: Any) -> Decimal:
-    if not isinstance(value, str):
+    if not isinstance(value, str) or NUMBER.fullmatch(value) is None:
         raise MalformedActionError("a number must be a decimal string")
-    number = Decimal(value)
-    if not number.is_finite():
-        raise MalformedActionError("a number must be finite")
-    return number
+    if len(value) > MAX_FIGURES and sum(map(str.isdigit, value)) > MAX_FIGURES:
+        raise MalformedActionError("a number has too many figures")
+    return Decimal(value)
 
 
 def _whole(value: Any) -> int:
     if type(value) is not int or value < 0:
         raise MalformedActionError("an id must be a whole number")
+    return value
+
+
+def _signed_whole(value: Any) -> int:
+    if type(value) is not int:
+        raise MalformedActionError("an amount must be a whole number")
     return value
 
 
@@ -276,10 +273,41 @@ def _flag(value: Any) -> bool:
 
 
 def _cloid(value: Any) -> str:
-    if not isinstance(value, str) or len(value) != CLOID_LENGTH or not value.startswith("0x"):
+    if not isinstance(value, str) or CLOID.fullmatch(value) is None:
         raise MalformedActionError("a cloid must be 0x and 32 hex digits")
-    try:
-        int(value, 16)
-    except ValueError:
-        raise MalformedActionError("a cloid must be 0x and 32 hex digits") from None
     return value.lower()
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise MalformedActionError("a text was wanted")
+    return value
+
+
+def _address(value: Any) -> str:
+    if not isinstance(value, str) or ADDRESS.fullmatch(value) is None:
+        raise MalformedActionError("an address must be 0x and 40 hex digits")
+    return value
+
+
+_SEND: Final[Mapping[str, Callable[[Any], object]]] = {
+    "destination": _address,
+    "sourceDex": _text,
+    "destinationDex": _text,
+    "token": _text,
+    "amount": _text,
+}
+# actions that move nothing of the book, which the accounts do, and what must be in them
+ACCOUNT_ACTIONS: Final[Mapping[str, Mapping[str, Callable[[Any], object]]]] = {
+    "updateLeverage": {"asset": _whole, "isCross": _flag, "leverage": _whole},
+    "updateIsolatedMargin": {"asset": _whole, "isBuy": _flag, "ntli": _signed_whole},
+    "topUpIsolatedOnlyMargin": {"asset": _whole, "leverage": _number},
+    "sendAsset": _SEND,
+    "agentSendAsset": _SEND,
+    "usdClassTransfer": {"amount": _text, "toPerp": _flag},
+    "userSetAbstraction": {"user": _address, "abstraction": _text},
+    "agentSetAbstraction": {"abstraction": _text},
+    "approveAgent": {"agentAddress": _address},
+    "reserveRequestWeight": {"weight": _whole},
+    "noop": {},
+}

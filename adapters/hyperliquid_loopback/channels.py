@@ -12,6 +12,7 @@ from typing import Protocol
 
 import msgspec
 
+from hyperliquid_loopback.account_views import aggregated
 from hyperliquid_loopback.config import Cadences
 from hyperliquid_loopback.info import BOOK_LEVELS
 from hyperliquid_loopback.info import FAST_LEVELS
@@ -203,7 +204,9 @@ class Feeds:
                 return [("trades", rows[::-1])] if rows else []
             case "bbo":
                 best = self._desk.exchange.bbo(wanted.coin)
-                self._best[wanted.coin] = best["bbo"]
+                # those who follow it already may not have seen this change, which a test made between two blocks
+                if len(self._outlets[wanted]) == 1:
+                    self._best[wanted.coin] = best["bbo"]
                 return [("bbo", best)] if best["bbo"] != [None, None] else []
             case "userFills":
                 fills = self._desk.accounts.user_fills(wanted.user, aggregate_by_time=wanted.aggregate)
@@ -212,7 +215,11 @@ class Feeds:
                 rows = self._desk.accounts.user_fundings(wanted.user)
                 return [("userFundings", {"isSnapshot": True, "user": wanted.user, "fundings": rows})]
             case "userNonFundingLedgerUpdates":
-                return [("userNonFundingLedgerUpdates", self._ledger(wanted.user, is_snapshot=True))]
+                rows = self._ledger(wanted.user)
+                if len(self._outlets[wanted]) == 1:
+                    self._ledger_rows[wanted.user] = len(rows)
+                data: Json = {"isSnapshot": True, "user": wanted.user, "nonFundingLedgerUpdates": rows}
+                return [(wanted.kind, data)]
             case "fastAssetCtxs":
                 return [("fastAssetCtxs", _deflated(self._fast_contexts_now()))]
             case _:
@@ -229,11 +236,16 @@ class Feeds:
             case "orderUpdates" if user in block.orders:
                 return [("orderUpdates", block.orders[user])]
             case "userFills" if user in block.fills:
-                return [("userFills", {"user": user, "fills": block.fills[user]})]
+                fills = aggregated(block.fills[user]) if wanted.aggregate else block.fills[user]
+                return [("userFills", {"user": user, "fills": fills})]
             case "userFundings" if user in block.fundings:
                 return [("userFundings", {"user": user, "fundings": block.fundings[user]})]
             case "userNonFundingLedgerUpdates" if user in block.ledgers:
-                return [("userNonFundingLedgerUpdates", self._ledger(user, is_snapshot=False))]
+                rows = self._ledger(user)
+                fresh = rows[self._ledger_rows.get(user, 0) :]
+                self._ledger_rows[user] = len(rows)
+                data: Json = {"user": user, "nonFundingLedgerUpdates": fresh}
+                return [(wanted.kind, data)] if fresh else []
             case "userEvents":
                 return [(USER_EVENTS_CHANNEL, data) for data in _user_events(user, block)]
             case "activeAssetData" if (user, coin) in block.leverages:
@@ -284,9 +296,10 @@ class Feeds:
 
     def _web_data(self, user: str, now_ms: int) -> Json:
         desk = self._desk
+        agent = desk.accounts.agents.unnamed(user, now_ms)
         about = {
-            "agentAddress": None,
-            "agentValidUntil": None,
+            "agentAddress": None if agent is None else agent.address,
+            "agentValidUntil": None if agent is None else agent.valid_until_ms,
             "serverTime": now_ms,
             "cumLedger": "0.0",
             "isVault": False,
@@ -308,12 +321,10 @@ class Feeds:
         data: Json = {"coin": wanted.coin, "time": found["time"], "levels": found["levels"]}
         return {**data, "fast": True} if wanted.fast else data
 
-    def _ledger(self, user: str, *, is_snapshot: bool) -> Json:
-        rows = self._desk.accounts.ledger_updates(user, 0, None)
-        seen = 0 if is_snapshot else self._ledger_rows.get(user, 0)
-        self._ledger_rows[user] = len(rows)
-        data: Json = {"user": user, "nonFundingLedgerUpdates": rows[seen:]}
-        return {"isSnapshot": True, **data} if is_snapshot else data
+    def _ledger(self, user: str) -> list[Json]:
+        # all of it: a page of the REST reply would end before the newest rows
+        holder = self._desk.accounts.holder(user)
+        return [] if holder is None else holder.ledger
 
     def _remember_best(self, coins: set[str]) -> None:
         followed = {wanted.coin for wanted in self._outlets if wanted.kind == "bbo"}

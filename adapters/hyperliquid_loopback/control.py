@@ -115,7 +115,7 @@ def state(venue: "LoopbackVenue") -> Json:
     return {
         "time": venue.now_ms,
         "blocks": venue.blocks,
-        "requests": len(venue.requests),
+        "requests": venue.request_count,
         "sockets": venue.socket_count,
         "coin": coin,
         "ctx": venue.exchange.ctx(coin),
@@ -139,8 +139,9 @@ def _oi_cap(venue: "LoopbackVenue", body: Json) -> None:
     venue.exchange.set_oi_cap(_coin(venue, body), _flag(body, "on"))
 
 
-def _oracle(venue: "LoopbackVenue", body: Json) -> None:
-    venue.exchange.set_oracle(_coin(venue, body), _number(body, "px"), venue.now_ms)
+def _oracle(venue: "LoopbackVenue", body: Json) -> bool:
+    # False: within 2.5 s of the update before, it was not taken
+    return venue.exchange.set_oracle(_coin(venue, body), _number(body, "px"), venue.now_ms)
 
 
 def _move(venue: "LoopbackVenue", body: Json) -> None:

@@ -158,7 +158,8 @@ class OrderDesk:
     def _refused(self, order: Order, error: str, asset: int) -> Status:
         """Keep a refused order in the history, as the venue does, and return its status."""
         if error != words.DUPLICATE_CLOID:
-            order.status = words.refused_status(error)
+            position = self._core.accounts.position(order.user, order.coin)
+            order.status = words.refused_status(error, flips=position * order.side < 0)
             self._core.store.add(order)
             self._core.finish(order, order.status)
         return {"error": f"{error} asset={asset}"}

@@ -178,14 +178,15 @@ class Exchange(ExchangeViews):
         self.block += 1
         waiting, self._pending = sorted(self._pending, key=lambda row: (row.turn, row.number)), []
         replies: list[tuple[Reply, Json]] = []
-        for pending in waiting:
-            if house is not None and pending.turn is BlockClass.AGGRESSIVE:
+        with self.accounts.terms.held():
+            for pending in waiting:
+                if house is not None and pending.turn is BlockClass.AGGRESSIVE:
+                    self._move_house(house)
+                    house = None
+                replies.append((pending.reply, self._do(pending)))
+            if house is not None:
                 self._move_house(house)
-                house = None
-            replies.append((pending.reply, self._do(pending)))
-        if house is not None:
-            self._move_house(house)
-        self._housekeep()
+            self._housekeep()
         for reply, answer in replies:
             reply(answer)
         events, self.core.events = self.core.events, []

@@ -1,7 +1,6 @@
 """Which orders the venue refuses, and in what words, before they reach the book."""
 
 from collections.abc import Sequence
-from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from hyperliquid_hip3.precision import is_valid_price
@@ -128,7 +127,8 @@ class EntryRules:
             return words.INVALID_PRICE
         if order.size == 0:
             return words.ZERO_SIZE
-        if order.size < 0 or order.size != order.size.quantize(Decimal(1).scaleb(-decimals)):
+        # by the exponent, for a size of many figures cannot be quantized
+        if order.size < 0 or -int(order.size.normalize().as_tuple().exponent) > decimals:
             return words.INVALID_SIZE
         if order.trigger is not None and order.trigger.price <= 0:
             return words.BAD_TRIGGER
@@ -153,8 +153,8 @@ class EntryRules:
         crowded = self._accounts.open_order_refusal(
             order.user, resting, reduce_only=order.reduce_only, trigger=order.trigger is not None
         )
-        # an immediate order never rests, so the cap is not for it
-        if crowded is not None and order.tif != "Ioc":
+        # an immediate order never rests, so the cap is not for it; a trigger that turns into one waits among the open
+        if crowded is not None and (order.tif != "Ioc" or order.trigger is not None):
             return words.TOO_MANY_OPEN
         decimals = int(row["szDecimals"])
         if not is_valid_price(order.price, decimals):

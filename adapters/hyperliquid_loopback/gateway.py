@@ -22,7 +22,6 @@ from hyperliquid_loopback.info import ShapeError
 from hyperliquid_loopback.info import UnknownNameError
 from hyperliquid_loopback.info import answer
 from hyperliquid_loopback.limits import IpLimits
-from hyperliquid_loopback.types import Json
 
 
 # a venue that runs for days remembers the last ones only
@@ -55,7 +54,8 @@ class HttpGateway:
     """
 
     def __init__(self, desk: Desk, door: ActionDoor, faults: Faults, limits: IpLimits) -> None:
-        self.requests: deque[Json] = deque(maxlen=REQUESTS_KEPT)
+        # as they came: read into objects, ten thousand batches of orders would be hundreds of megabytes
+        self.requests: deque[bytes] = deque(maxlen=REQUESTS_KEPT)
         self.closing = asyncio.Event()
         self._desk = desk
         self._door = door
@@ -82,7 +82,7 @@ class HttpGateway:
         if before is not None:
             name, _ = before
             return _cut(request) if name == "drop" else self._response(*REFUSALS[name])
-        status, reply = await self._reply(request, body, door, kind)
+        status, reply = await self._reply(request, raw, body, door, kind)
         after = self._faults.first(AFTER, door, kind)
         if after is not None:
             name, _ = after
@@ -95,14 +95,16 @@ class HttpGateway:
             return _cut(request)
         return self._response(status, reply)
 
-    async def _reply(self, request: web.Request, body: Any, door: str, kind: str) -> tuple[HTTPStatus, bytes]:
+    async def _reply(
+        self, request: web.Request, raw: bytes, body: Any, door: str, kind: str
+    ) -> tuple[HTTPStatus, bytes]:
         if request.content_type != "application/json":
             return HTTPStatus.UNSUPPORTED_MEDIA_TYPE, BAD_TYPE.encode()
         if body is msgspec.UNSET:
             return HTTPStatus.BAD_REQUEST, BAD_JSON.encode()
         if not self._admitted(body, door, kind):
             return REFUSALS["too_many"]
-        self.requests.append(body)
+        self.requests.append(raw)
         try:
             if door == "exchange":
                 return HTTPStatus.OK, msgspec.json.encode(await self._door.act(body, self._desk.now_ms()))

@@ -1,6 +1,8 @@
 """What one address holds: pots of collateral, spot balances, and the records of what happened to them."""
 
+import contextlib
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass
 from dataclasses import field
 from dataclasses import replace
@@ -113,6 +115,17 @@ class Terms:
     def __init__(self, universe: Universe) -> None:
         self.universe = universe
         self._known: dict[str, _Read] = {}
+        # within a block, where the listing stands still: what was compared already
+        self._held: dict[str, MarketTerms] | None = None
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """Compare each coin with the listing once only while this lasts, for a block asks for it at every step."""
+        self._held = {}
+        try:
+            yield
+        finally:
+            self._held = None
 
     def of(self, coin: str) -> MarketTerms:
         """
@@ -124,8 +137,16 @@ class Terms:
             If no dex has the coin.
 
         """
+        if self._held is None:
+            return self._present(coin)
+        terms = self._held.get(coin)
+        if terms is None:
+            terms = self._held[coin] = self._present(coin)
+        return terms
+
+    def _present(self, coin: str) -> MarketTerms:
         known = self._known.get(coin)
-        # asked for at every step of every order: only what a drift may change is compared
+        # only what a drift may change is compared
         if (
             known is not None
             and known.rows[known.place] is known.row

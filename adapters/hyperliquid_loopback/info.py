@@ -50,7 +50,8 @@ class Desk:
 
     def mids(self, dex: str) -> dict[str, str]:
         """Return the mid of each listed coin of a dex; without a mid its last trade, else its mark."""
-        found: dict[str, str] = {}
+        # the mids of spot pairs come with the validators' own dex (recorded payload)
+        found: dict[str, str] = {} if dex else self.universe.spot_mids()
         for coin in self.universe.coins(dex, listed_only=True):
             ctx = self.exchange.ctx(coin)
             mid = ctx.get("midPx")

@@ -176,6 +176,11 @@ class Ledger:
             ZERO,
         )
 
+    def coins_of(self, user: str) -> tuple[str, ...]:
+        """Return the coins that a user has a position of."""
+        holder = self.holder(user)
+        return () if holder is None else tuple(coin for coin, size in holder.sizes.items() if size)
+
     def users_with_position(self, coin: str) -> tuple[str, ...]:
         """Return the users who hold a position of a coin, the house's included."""
         return tuple(self.open_users.get(coin, ()))
@@ -244,7 +249,10 @@ class Ledger:
 
     def account(self, holder: Holder, dex: str) -> Account:
         """Return the pot that carries a dex, at present marks and terms."""
-        pot = holder.pot(dex, self.universe.collateral_of(dex)[1])
+        return self._valued(holder, dex, self.universe.collateral_of(dex)[1])
+
+    def _valued(self, holder: Holder, dex: str, token: str) -> Account:
+        pot = holder.pot(dex, token)
         fresh = tuple(settled(p, self.terms.of(p.coin), self.mark_of(p.coin, p.mark)) for p in pot.positions)
         if any(new is not old for new, old in zip(fresh, pot.positions, strict=True)):
             pot = replace(pot, positions=fresh)
@@ -275,7 +283,7 @@ class Ledger:
     def known(self, holder: Holder, coin: str, price: Decimal = NO_MARK) -> Account:
         """Return the pot of a coin with an entry for it, flat at the default leverage when it was never touched."""
         terms = self.terms.of(coin)
-        account = self.account(holder, terms.dex)
+        account = self._valued(holder, terms.dex, terms.token)
         if any(position.coin == coin for position in account.positions):
             return account
         added = terms.default_position(self.mark_of(coin, price))

@@ -177,6 +177,7 @@ def _notice(accounts: Ledger, holder: Holder, position: Position, step: Liquidat
             },
         },
     )
+    accounts.moved(holder.address, dex)
     return {
         "lid": accounts.next_liquidation_id(),
         "liquidator": backstop_address(accounts.universe.dex_index(dex)),

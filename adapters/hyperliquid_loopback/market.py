@@ -52,6 +52,8 @@ class Market:
         The tokens of ``spotMeta``.
     spot_pairs : list of dict
         The pairs of ``spotMeta``, its ``universe``.
+    spot_mids : dict of str to Decimal
+        Their mids, set figures: no spot pair is traded here.
     candles : dict
         Candles by coin and interval, oldest first; those of ``paths`` are made when first asked for.
     funding : dict
@@ -73,6 +75,7 @@ class Market:
     metas: dict[str, Json] = field(default_factory=dict)
     tokens: list[Json] = field(default_factory=list)
     spot_pairs: list[Json] = field(default_factory=list)
+    spot_mids: dict[str, Decimal] = field(default_factory=dict)
     candles: dict[tuple[str, str], list[Json]] = field(default_factory=dict)
     funding: dict[str, list[Json]] = field(default_factory=dict)
     trades: dict[str, list[Json]] = field(default_factory=dict)
@@ -159,6 +162,7 @@ def default_market(
             _token(USDH_TOKEN, "USDH", sz_decimals=2, token_id=USDH_IDENTITY),
         ],
         spot_pairs=[_spot_pair(230, base=USDH_TOKEN), _spot_pair(150, base=235)],
+        spot_mids={"@230": Decimal(1)},
         paths={"km:US500": (690.0, 3), "xyz:SP500": (6_900.0, 3), "BTC": (84_000.0, 5)},
         made_candles=candles,
     )

@@ -21,6 +21,7 @@ SHELL_RULES: Final = (
     "A rounding of l2Book that the venue does not know is answered 500 null on /info.",
     "candleSnapshot and recentTrades of an unknown coin are answered 500 null, as fundingHistory is.",
     "A delisted coin is left out of allMids.",
+    "The mid of a spot pair is a set figure: nobody trades it here.",
     "A request above the weight of a minute is answered 429 with the body null, and does not count itself.",
     "What a user's order takes from the background ladder stays gone until the flow's next book.",
 )

@@ -95,8 +95,12 @@ class Settlement:
         if wanted.is_market:
             self._market_order(wanted)
             return
+        held = {coin: self._accounts.open_interest(coin) for coin in self._accounts.coins_of(wanted.user)}
         rows = self._accounts.take_over(wanted.user, wanted.coin, act=wanted.act, ts_ms=self._core.now_ms)
         self._core.events += [Filled(user, row) for user, row in rows]
+        for coin, before in held.items():
+            # what the backstop takes may close what it holds
+            self._core.markets[coin].state.open_interest += self._accounts.open_interest(coin) - before
 
     def _market_order(self, wanted: LiquidationOrder) -> None:
         core = self._core

@@ -147,10 +147,12 @@ class SocketGateway:
 
     def _do(self, session: Session, number: int, body: Json) -> None:
         method = body.get("method")
+        if not isinstance(method, str):
+            raise BadRequestError
         if method == "ping":
             session.say("pong")
         elif method in {"subscribe", "unsubscribe"}:
-            self._subscribe(session, number, str(method), body.get("subscription"))
+            self._subscribe(session, number, method, body.get("subscription"))
         elif method == "post":
             self._post(session, body)
         else:
@@ -195,13 +197,13 @@ class SocketGateway:
         if type(number) is not int or not isinstance(request, dict) or "payload" not in request:
             raise BadRequestError
         kind = request.get("type")
-        if kind not in {"info", "action"}:
+        if not isinstance(kind, str) or kind not in {"info", "action"}:
             raise BadRequestError
         refused = self._limits.post(number)
         if refused is not None:
             session.say("error", refused)
             return
-        task = asyncio.create_task(self._answer(session, number, str(kind), request["payload"]))
+        task = asyncio.create_task(self._answer(session, number, kind, request["payload"]))
         self._posts.add(task)
         task.add_done_callback(self._posts.discard)
 

@@ -126,9 +126,9 @@ def parse_subscription(
         (protocol: WebSocket, "bare close 1006").
 
     """
-    if not isinstance(body, dict) or body.get("type") not in FIELDS:
+    kind = body.get("type") if isinstance(body, dict) else None
+    if not isinstance(kind, str) or kind not in FIELDS:
         raise BadRequestError
-    kind = str(body["type"])
     allowed = {name.removesuffix("?") for name in FIELDS[kind]}
     found: Json = {}
     for name in FIELDS[kind]:

@@ -229,6 +229,27 @@ class Universe:
         """Return the reply to ``spotMeta``; the SDK's ``Info`` reads it first."""
         return {"tokens": self.market.tokens, "universe": self.market.spot_pairs}
 
+    def spot_mids(self) -> dict[str, str]:
+        """Return the mids of spot pairs; a pair without one is left out."""
+        return {name: _text(price) for name, price in self.market.spot_mids.items()}
+
+    def set_spot_mid(self, name: str, price: Decimal | None) -> None:
+        """
+        Set the mid of a spot pair such as ``@230``; None takes it away.
+
+        Raises
+        ------
+        ValueError
+            If the price is not positive.
+
+        """
+        if price is None:
+            self.market.spot_mids.pop(name, None)
+            return
+        if not price > 0:
+            raise ValueError(f"`price` was {price}, must be positive")
+        self.market.spot_mids[name] = price
+
     def token(self, key: int | str) -> Json:
         """
         Return the row of a token by index, by name, or by the wire's ``USDH:0x54e0...``.

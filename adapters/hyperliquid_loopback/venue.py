@@ -13,6 +13,7 @@ from typing import Any
 from typing import Final
 from typing import Self
 
+import msgspec
 from aiohttp import web
 
 from hyperliquid_loopback.accounts import Accounts
@@ -178,7 +179,12 @@ class LoopbackVenue:
     @property
     def requests(self) -> list[Json]:
         """The info and exchange requests that were read, in order of arrival, the last 10,000."""
-        return [] if self._http is None else list(self._http.requests)
+        return [] if self._http is None else [msgspec.json.decode(raw) for raw in self._http.requests]
+
+    @property
+    def request_count(self) -> int:
+        """How many requests are remembered."""
+        return 0 if self._http is None else len(self._http.requests)
 
     @property
     def socket_count(self) -> int:

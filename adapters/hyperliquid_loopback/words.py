@@ -106,8 +106,15 @@ UNSOURCED_CORE_RULES: Final = (
 )
 
 
-def refused_status(text: str) -> str:
-    """Return the status name of an order refused with ``text`` (without the asset), ``rejected`` when it has none."""
+def refused_status(text: str, *, flips: bool = False) -> str:
+    """
+    Return the status name of an order refused with ``text`` (without the asset), ``rejected`` when it has none.
+
+    ``flips`` tells that the order would have turned its owner's position round, which at the open-interest cap has a name
+    of its own.
+    """
     if text.startswith(_POST_ONLY_START):
         return "badAloPxRejected"
+    if flips and text == OI_INCREASE:
+        return "positionFlipAtOpenInterestCapRejected"
     return _STATUS.get(text, "rejected")

@@ -1,5 +1,7 @@
 """How far the venue's clock is from ours."""
 
+import statistics
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -127,6 +129,17 @@ def test_when_the_wall_clock_is_set_what_was_measured_before_counts_no_more() ->
     assert not clocks.offset.may_expire
 
 
+def test_a_step_of_the_wall_clock_with_a_useless_answer_leaves_no_old_median() -> None:
+    clocks = Clocks(40.0)
+    clocks.ask()
+    clocks.wall_ns += 3_000 * NS_PER_MS
+
+    assert not clocks.ask(round_trip_ms=MAX_ROUND_TRIP_NS / NS_PER_MS + 1)
+
+    assert clocks.offset.offset_ns is None
+    assert clocks.offset.state is ClockState.UNKNOWN
+
+
 def test_a_clock_that_is_slewed_keeps_its_measurements() -> None:
     clocks = Clocks(0.0)
     for _ in range(20):
@@ -134,6 +147,15 @@ def test_a_clock_that_is_slewed_keeps_its_measurements() -> None:
         clocks.wall_ns += NS_PER_MS
         clocks.ahead_ns -= NS_PER_MS
     assert clocks.offset.samples == 20
+
+
+@given(errors=st.lists(st.integers(-10_000, 10_000), min_size=1, max_size=80))
+def test_the_offset_kept_is_the_median_of_the_last_thirty(errors: list[int]) -> None:
+    clocks = Clocks(0.0)
+    for error in errors:
+        clocks.ask(error_ms=float(error))
+    last = [error * NS_PER_MS for error in errors[-WINDOW:]]
+    assert clocks.offset.offset_ns == int(statistics.median(last))
 
 
 @given(ahead_ms=st.integers(-5_000, 5_000), trips=st.lists(st.integers(0, 900), min_size=1, max_size=60))

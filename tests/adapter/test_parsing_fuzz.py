@@ -76,6 +76,8 @@ OPTIONAL_IN = {
     "status": ("message post",),
     "response": ("message post",),
     "name": ("extraAgents",),
+    "agentAddress": ("webData3",),
+    "agentValidUntil": ("webData3",),
     "data": ("exchange",),
 }
 

@@ -79,6 +79,7 @@ def test_a_fill_is_new_once_also_after_a_restart(tmp_path):
     with FillLedger(path) as ledger:
         assert ledger.add(fill().key)
         assert not ledger.add(fill().key)
+        ledger.taken(fill().key)
 
     with FillLedger(path) as again:
         assert not again.add(fill().key)
@@ -100,6 +101,7 @@ def test_a_first_run_asks_for_no_past_and_a_later_one_for_a_little_overlap(tmp_p
     with FillLedger(path) as ledger:
         assert ledger.since_ms() == 0
         ledger.add(FillKey(1_000_000_000_000_000, COIN, 1))
+        ledger.flush()
 
     with FillLedger(path) as again:
         assert again.since_ms() == 1_000_000_000 - 60_000
@@ -116,7 +118,23 @@ def test_a_killed_run_keeps_what_was_flushed_and_half_a_line_is_cut_off(tmp_path
     with FillLedger(path) as again:
         assert len(again) == 1
         again.add(fill(2).key)
+        again.flush()
     assert len(FillLedger(path)) == 2
+
+
+def test_a_fill_that_the_engine_has_not_booked_is_told_again_by_the_next_run(tmp_path):
+    path = tmp_path / "fills"
+    with FillLedger(path, limit=5) as ledger:
+        ledger.add(fill(1).key)
+        ledger.add(fill(2).key)
+        ledger.taken(fill(1).key)
+        ledger.taken(fill(1).key)
+        ledger.compact()
+        assert fill(2).key in ledger
+
+    with FillLedger(path) as again:
+        assert fill(1).key in again
+        assert fill(2).key not in again
 
 
 def test_the_file_of_fills_stays_bounded(tmp_path):

@@ -239,6 +239,12 @@ MESSAGES = [
     ("spotState", {"user": USER, "spotState": SPOT}),
     ("activeAssetData", ASSET_DATA),
     (
+        "webData3",
+        {
+            "userState": {"agentAddress": AGENT, "agentValidUntil": MS, "user": USER},
+        },
+    ),
+    (
         "subscriptionResponse",
         {"method": "subscribe", "subscription": {"type": "l2Book", "coin": "km:US500", "fast": False}},
     ),

@@ -193,7 +193,7 @@ def test_contexts_come_every_second_and_mids_every_five(venue, client):
     assert {"markPx", "oraclePx", "funding", "midPx", "impactPxs"} <= set(contexts[0]["ctx"])
     assert [each.get("dex") for each in mids] == ["km", None] * 2
     assert mids[0]["mids"] == {COIN: "690.0"}
-    assert set(mids[1]["mids"]) == {"BTC"}
+    assert set(mids[1]["mids"]) == {"BTC", "@230"}
 
 
 def test_the_contexts_of_all_dexes_are_positional_and_by_name(venue, client):
@@ -293,3 +293,59 @@ def test_clocks_run_faster_by_a_factor():
 def test_a_factor_that_is_not_above_zero_is_refused(factor):
     with pytest.raises(ValueError, match="factor"):
         Cadences().scaled(factor)
+
+
+def test_a_later_subscriber_takes_nothing_away_from_an_earlier_one(venue, client, trader):
+    client.subscribe("bbo", coin=COIN)
+    client.subscribe("userNonFundingLedgerUpdates", user=trader.address)
+    client.settle()
+
+    def between_two_blocks(exchange):
+        exchange.house_level(COIN, 1, D(690), D(3))
+        exchange.accounts.open_account(trader.address, deposits={"km": D(5)}, now_ms=venue.now_ms)
+
+    venue.flow.refill = False
+    venue.call(between_two_blocks)
+    with Socket(venue) as late:
+        late.subscribe("bbo", coin=COIN)
+        late.subscribe("userNonFundingLedgerUpdates", user=trader.address)
+        assert len(frames(late, "userNonFundingLedgerUpdates")[-1]["nonFundingLedgerUpdates"]) == 2
+        venue.advance(70)
+        told = {each["channel"]: each["data"] for each in client.settle()}
+    assert told["bbo"]["bbo"][0]["px"] == "690.0"
+    (row,) = told["userNonFundingLedgerUpdates"]["nonFundingLedgerUpdates"]
+    assert row["delta"]["usdc"] == "5.0"
+
+
+def test_transfers_are_still_told_after_more_of_them_than_a_page_has(venue, client, trader):
+    def give(amount):
+        venue.call(
+            lambda exchange: exchange.accounts.open_account(
+                trader.address, deposits={"km": D(amount)}, now_ms=venue.now_ms
+            )
+        )
+        venue.advance(70)
+
+    venue.call(
+        lambda exchange: [
+            exchange.accounts.open_account(trader.address, deposits={"km": D(1)}, now_ms=venue.now_ms)
+            for _ in range(600)
+        ]
+    )
+    venue.advance(70)
+    client.subscribe("userNonFundingLedgerUpdates", user=trader.address)
+    client.settle()
+    give(7)
+    (told,) = frames(client, "userNonFundingLedgerUpdates")
+    assert [row["delta"]["usdc"] for row in told["nonFundingLedgerUpdates"]] == ["7.0"]
+
+
+def test_live_fills_are_put_together_for_those_who_asked(client, trader):
+    client.subscribe("userFills", user=trader.address)
+    client.subscribe("userFills", user=trader.address, aggregateByTime=True)
+    client.settle()
+    # ten contracts at each of the ladder's levels
+    trader.place(order(px="691", sz="12", tif="Ioc"))
+    apart, together = frames(client, "userFills")
+    assert [row["sz"] for row in apart["fills"]] == ["10.0", "2.0"]
+    assert [row["sz"] for row in together["fills"]] == ["12.0"]

@@ -332,7 +332,7 @@ def test_account_actions_reach_the_accounts_and_are_told(scene):
     assert scene.act({**leverage, "leverage": 99})["response"] == "Invalid leverage value"
     assert scene.of(LeverageChanged) == []
     assert scene.act({"type": "noop"})["status"] == "ok"
-    assert scene.act({"type": "updateLeverage", "asset": ASSET})["status"] == "err"
+    assert scene.act({**leverage, "asset": 999_999})["status"] == "err"
     token = "USDH:0x54e00a5988577cb0b0c9ab0cb6ef7f4b"
     send = {
         "type": "agentSendAsset",

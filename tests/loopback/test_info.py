@@ -141,7 +141,7 @@ def test_trades_are_newest_first(venue):
 
 def test_mids_are_of_one_dex(venue):
     assert ask(venue, type="allMids", dex="km").json() == {COIN: "690.0"}
-    assert set(ask(venue, type="allMids").json()) == {"BTC"}
+    assert set(ask(venue, type="allMids").json()) == {"BTC", "@230"}
 
 
 def test_a_rounded_book_tells_its_spread(venue):
