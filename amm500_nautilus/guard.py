@@ -18,7 +18,9 @@ from amm500_nautilus.risk.flatten import FlattenConfig
 from amm500_nautilus.risk.flatten import Flattener
 from amm500_nautilus.risk.limits import ExposureTotals
 from amm500_nautilus.risk.limits import OrderAsk
+from amm500_nautilus.risk.types import NO_CONDITIONS
 from amm500_nautilus.risk.types import Act
+from amm500_nautilus.risk.types import Conditions
 from amm500_nautilus.risk.types import RiskDecision
 from amm500_nautilus.risk.types import RiskState
 from amm500_nautilus.risk.types import RiskVerdict
@@ -28,6 +30,10 @@ from amm500_nautilus.risk.types import RiskView
 NS_PER_SECOND = 1_000_000_000
 DAY_NS = 86_400 * NS_PER_SECOND
 REPEAT_NS = 60 * NS_PER_SECOND
+
+
+def _nothing() -> Conditions:
+    return NO_CONDITIONS
 
 
 class AccountEcho:
@@ -125,6 +131,8 @@ class Guard:
         self._info: Mapping[str, Any] | None = None
         self._unvalued_lots = 0
         self.verdict: RiskVerdict | None = None
+        # asked once a second; whoever runs the strategy puts its own in this place
+        self.conditions: Callable[[], Conditions] = _nothing
 
     # -- what happened --------------------------------------------------------------------------------------------
 
@@ -228,6 +236,9 @@ class Guard:
         totals.equity = equity
         book_age, oracle_age, frozen = quotes.ages(ts_ns)
         maintenance = echo.maintenance_rate * abs(value)
+        around = self.conditions()
+        for name in around.demands:
+            self.engine.demand(name)
         verdict = self.engine.assess(
             RiskView(
                 ts_ns=ts_ns,
@@ -251,6 +262,10 @@ class Guard:
                 collateral_price=echo.collateral_price,
                 budget_remaining=budget.remaining,
                 budget_reserve=float(budget.kept(len(orders.slots))),
+                network_down=around.network_down,
+                second_trader=around.second_trader,
+                agent_refused=around.agent_refused,
+                journal_failed=around.journal_failed,
             )
         )
         if self.verdict is None or verdict.state is not self.verdict.state:
@@ -422,6 +437,25 @@ class Guard:
             return
         self._refused[decision.reason] = (decision.ts_ns, 0)
         self._say(decision._replace(numbers={**decision.numbers, "count": count}))
+
+    # -- what a person orders -------------------------------------------------------------------------------------
+
+    @property
+    def is_enabled(self) -> bool:
+        """Whether the risk engine judges at all; without it there is no state to change."""
+        return self._enabled
+
+    def resume(self, ts_ns: int, by: str) -> tuple[str, ...]:
+        """End everything that waits for a person, say it, and return the names of what ended."""
+        before = self.engine.machine.reasons
+        for decision in self.engine.resume(ts_ns, by):
+            self._say(decision)
+        return tuple(name for name in before if name not in self.engine.machine.reasons)
+
+    def new_session(self, ts_ns: int, by: str) -> None:
+        """Count loss and drawdown anew from the next second on."""
+        self.engine.new_session()
+        self._say(RiskDecision(ts_ns, "session", True, f"new session by {by}", {}))
 
     # -- restart --------------------------------------------------------------------------------------------------
 

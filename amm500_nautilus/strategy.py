@@ -2,6 +2,7 @@
 
 import json
 from collections import deque
+from collections.abc import Callable
 from typing import Any
 
 from nautilus_trader.model.data import FundingRateUpdate
@@ -51,6 +52,7 @@ from amm500_nautilus.quoting.types import Modify
 from amm500_nautilus.quoting.types import Place
 from amm500_nautilus.quoting.types import QuoteSample
 from amm500_nautilus.risk.budget import ActionBudget
+from amm500_nautilus.risk.types import Conditions
 from amm500_nautilus.risk.types import RiskDecision
 from amm500_nautilus.views import BookReader
 
@@ -107,6 +109,8 @@ class MarketMaker(Strategy):
         self._is_ending = False
         self._volatility: dict[str, float] = {}
         self.decisions = 0
+        # what the process around the strategy knows, for the risk engine; whoever runs the strategy may set it
+        self.conditions: Callable[[], Conditions] | None = None
 
     # -- lifecycle ------------------------------------------------------------------------------------------------
 
@@ -147,6 +151,8 @@ class MarketMaker(Strategy):
             daily=config.risk_session == "day",
             say=self._say,
         )
+        if self.conditions is not None:
+            self.guard.conditions = self.conditions
         if self._saved is not None:
             self._restore(self._saved)
         self._read_position()

@@ -26,6 +26,7 @@ from amm500_nautilus.risk.leverage import DynamicLeverage
 from amm500_nautilus.risk.limits import ExposureTotals
 from amm500_nautilus.risk.limits import OrderAsk
 from amm500_nautilus.risk.limits import OrderLimits
+from amm500_nautilus.risk.machine import NS_PER_SECOND
 from amm500_nautilus.risk.machine import StateMachine
 from amm500_nautilus.risk.machine import Trigger
 from amm500_nautilus.risk.session import Session
@@ -47,6 +48,8 @@ from amm500_nautilus.risk.types import RiskView
 
 
 FLATTEN = "flatten"
+# how long a drill holds a reason, beyond what must pass before the reason acts
+DRILL_SECS = 10.0
 # a size that moved by less than this share since it was last reported is not reported again
 _SIZE_STEP = 0.1
 # a verdict is made each second: directly, at a fifth of the cost
@@ -115,6 +118,13 @@ class RiskEngine:
             reasons.TAKER_SHARE: self.taker,
             reasons.POSITION_VELOCITY: self._velocity,
         }
+        self._rules = {rule.name: rule for rule in reasons.reason_table(config)}
+        # what a person or the runtime sets off with the next view
+        self._demands: dict[str, dict[str, float]] = {}
+        # reasons that are drilled, until when; and what holds without a drill in the last view
+        self._drills: dict[str, int] = {}
+        self._genuine: frozenset[str] = frozenset()
+        self._now_ns = 0
         self._said: list[RiskDecision] = []
         self._said_level = RiskLevel.LOW
         # whether a breaker was past its first threshold in the last cycle
@@ -227,6 +237,8 @@ class RiskEngine:
             If nobody is named.
 
         """
+        self._demands.clear()
+        self._drills.clear()
         before = self.machine.reasons
         ended = tuple(self.machine.resume(ts_ns, by))
         gone = set(before) - set(self.machine.reasons)
@@ -235,6 +247,39 @@ class RiskEngine:
         if reasons.LOSING_STREAK in gone:
             self.streak.reset()
         return ended
+
+    def demand(self, name: str, numbers: Mapping[str, float] | None = None) -> None:
+        """
+        Set off a reason with the next view, once: what a person orders, or what only the runtime knows.
+
+        Raises
+        ------
+        ValueError
+            If the reason is not in the table.
+
+        """
+        self._known(name)
+        self._demands[name] = dict(numbers or {})
+
+    def drill(self, ts_ns: int, name: str) -> None:
+        """
+        Hold a reason's trigger for ten seconds beyond its own delay, as if it were so: it acts and ends by its own rule.
+
+        Raises
+        ------
+        ValueError
+            If the reason is not in the table.
+
+        """
+        secs = self._known(name).hold_secs + DRILL_SECS
+        self._drills[name] = ts_ns + int(secs * NS_PER_SECOND)
+
+    def _known(self, name: str) -> reasons.ReasonRule:
+        rule = self._rules.get(name)
+        if rule is None:
+            msg = f"reason {name!r} is not in the table; it must be one of {', '.join(self._rules)}"
+            raise ValueError(msg)
+        return rule
 
     # -- once a second -------------------------------------------------------------------------------------------------
 
@@ -305,9 +350,25 @@ class RiskEngine:
         )
         self._streak_trigger(view.ts_ns, view.equity, triggers)
         is_wide = self._breaker_triggers(view, triggers)
+        if self._demands:
+            triggers.extend(self._demands.items())
+            self._demands.clear()
+        if self._drills:
+            self._drill_triggers(view.ts_ns, triggers)
         if triggers or not machine.is_quiet:
             self._said.extend(machine.update(view.ts_ns, triggers, self._is_gone))
         return is_wide
+
+    def _drill_triggers(self, ts_ns: int, triggers: list[Trigger]) -> None:
+        """Append what is drilled, and forget a drill whose reason has ended."""
+        self._now_ns = ts_ns
+        self._genuine = frozenset(name for name, _ in triggers)
+        for name, until_ns in list(self._drills.items()):
+            if ts_ns < until_ns:
+                if name not in self._genuine:
+                    triggers.append((name, {"drill": 1.0}))
+            elif name not in self.machine.reasons:
+                del self._drills[name]
 
     def _take_said(self) -> tuple[RiskDecision, ...]:
         if not self._said:
@@ -402,6 +463,9 @@ class RiskEngine:
         return at > CALM
 
     def _is_gone(self, name: str) -> bool:
+        until_ns = self._drills.get(name)
+        if until_ns is not None:
+            return self._now_ns >= until_ns and name not in self._genuine
         at = self._stages.get(name)
         return at != PAUSE if at is not None else self._board.is_gone(name)
 
@@ -481,6 +545,7 @@ class RiskEngine:
             "size_scale": self._size_scale,
             "said_scale": self._said_scale,
             "closed": self._closed,
+            "drills": dict(self._drills),
         }
 
     def load(self, state: Mapping[str, Any]) -> None:
@@ -506,4 +571,5 @@ class RiskEngine:
         self._exposure_scale = float(state["exposure_scale"])
         self._size_scale = float(state["size_scale"])
         self._said_scale = float(state["said_scale"])
+        self._drills = {name: int(at) for name, at in state.get("drills", {}).items() if name in self._rules}
         self._closed = str(state["closed"]) if self.config.enabled else ""

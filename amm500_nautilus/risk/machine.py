@@ -64,6 +64,13 @@ class StateMachine:
         return self._names
 
     @property
+    def waiting(self) -> tuple[str, ...]:
+        """Names of the active reasons that only a person ends, oldest first."""
+        return tuple(
+            name for name, reason in self._active.items() if reason.halted or self._rules[name].latched
+        )
+
+    @property
     def is_quiet(self) -> bool:
         """Whether nothing is active and nothing is about to be."""
         return not self._active and not self._pending
@@ -181,9 +188,8 @@ class StateMachine:
         """
         if not by.strip():
             raise ValueError("resume: by is empty; it must name who resumes")
-        names = [name for name, reason in self._active.items() if reason.halted or self._rules[name].latched]
         out: list[RiskDecision] = []
-        for name in names:
+        for name in self.waiting:
             gone = self._active.pop(name)
             self._raised.pop(name, None)
             lasted = (ts_ns - gone.since_ns) / NS_PER_SECOND

@@ -24,6 +24,10 @@ IMPLAUSIBLE_EQUITY = "implausible_equity"
 AGENT_REFUSED = "agent_refused"
 COLLATERAL = "collateral"
 JOURNAL = "journal"
+JOURNAL_DAMAGED = "journal_damaged"
+OPERATOR_PAUSE = "operator_pause"
+OPERATOR_REDUCE_ONLY = "operator_reduce_only"
+OPERATOR_FLATTEN = "operator_flatten"
 
 BY_A_PERSON = "a person resumes it"
 
@@ -96,7 +100,7 @@ def reason_table(config: RiskConfig) -> tuple[ReasonRule, ...]:
         Its thresholds are named in the texts and set the times.
 
     """
-    return (*_halting(config), *_pausing(config), *_breaking(config), *_asking(config))
+    return (*_halting(config), *_pausing(config), *_breaking(config), *_asking(config), *_operating())
 
 
 def _halting(config: RiskConfig) -> tuple[ReasonRule, ...]:
@@ -266,3 +270,31 @@ def _asking(config: RiskConfig) -> tuple[ReasonRule, ...]:
         alert=True,
     )
     return (*asking, collateral, journal)
+
+
+def _operating() -> tuple[ReasonRule, ...]:
+    """Return what no figure of the account sets off: a restart without its memory, and a person."""
+    damaged = ReasonRule(
+        name=JOURNAL_DAMAGED,
+        trigger="the journal was damaged at the start: what halted before is not known",
+        act=Act.CANCEL_ALL,
+        state=RiskState.HALTED,
+        ends=BY_A_PERSON,
+        latched=True,
+        alert=True,
+    )
+    rows = (
+        (OPERATOR_PAUSE, "a person pauses", Act.CANCEL_OWN, RiskState.PAUSED),
+        (
+            OPERATOR_REDUCE_ONLY,
+            "a person lets the position only shrink",
+            Act.CANCEL_INCREASING,
+            RiskState.REDUCE_ONLY,
+        ),
+        (OPERATOR_FLATTEN, "a person closes the position", Act.FLATTEN, RiskState.HALTED),
+    )
+    operator = (
+        ReasonRule(name=name, trigger=trigger, act=act, state=state, ends=BY_A_PERSON, latched=True)
+        for name, trigger, act, state in rows
+    )
+    return (damaged, *operator)

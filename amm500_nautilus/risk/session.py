@@ -42,6 +42,8 @@ class Session:
         self._is_later = False
         self._rebase = False
         self._was_rebased = False
+        # as last reckoned, for whoever watches
+        self.figures = SessionFigures(0.0, 0.0, 0.0, 0.0, 0.0)
 
     def restart(self) -> None:
         """Begin a new session with the next view."""
@@ -70,6 +72,7 @@ class Session:
         figures: SessionFigures = _new_tuple(
             SessionFigures, (starting, self._peak, net, self._base - net, drawdown)
         )
+        self.figures = figures
         return figures
 
     def _begin(self, view: RiskView) -> None:

@@ -126,6 +126,23 @@ class RiskView(NamedTuple):
     budget_reserve: float = 0.0
 
 
+class Conditions(NamedTuple):
+    """
+    What only the process around the strategy can know.
+
+    The flags are the fields of the same names of ``RiskView``; ``demands`` are reasons to set off now, once.
+    """
+
+    network_down: bool = False
+    second_trader: bool = False
+    agent_refused: bool = False
+    journal_failed: bool = False
+    demands: tuple[str, ...] = ()
+
+
+NO_CONDITIONS = Conditions()
+
+
 class RiskDecision(NamedTuple):
     """
     One decision for the log, the report and the journal.

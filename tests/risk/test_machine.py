@@ -74,7 +74,7 @@ def test_each_reason_acts_as_the_table_says(name: str, state: RiskState, act: Ac
 
 
 def test_the_table_has_every_row_once_and_says_its_figures() -> None:
-    assert len(NAMES) == len(set(NAMES)) == 17
+    assert len(NAMES) == len(set(NAMES)) == 21
     words = {rule.name: f"{rule.trigger}; {rule.ends}" for rule in TABLE}
     assert words["margin_ratio"] == "margin ratio of 90% or more; below 85%"
     assert "after 15 min; number 3 within 24 h halts" in words["losing_streak"]
