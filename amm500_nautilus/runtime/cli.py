@@ -18,6 +18,30 @@ def _with_config(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--quiet", action="store_true", help="print nothing but the result")
 
 
+def _add_node_commands(add: Callable[[str, Handler, str], argparse.ArgumentParser]) -> None:
+    texts = {
+        "pause": "tell a running node to cancel its orders and wait",
+        "resume": "end everything that waits for a person",
+        "reduce-only": "let a running node only shrink its position",
+        "flatten": "close a running node's position; it stays halted until resume",
+        "stop": "end a running node in good order",
+        "session": "show the trading session's loss and drawdown, or begin a new session",
+        "drill": "set off a reason as if it were so; refused in live",
+    }
+    subs = {name: add(name, commands.node_command, text) for name, text in texts.items()}
+    for sub in subs.values():
+        sub.add_argument("run", type=Path, help="its run directory, state folder or control socket")
+        sub.add_argument("--json", action="store_true", help="print one JSON object")
+    subs["stop"].add_argument(
+        "--on-end",
+        choices=("hold", "flatten"),
+        default=None,
+        help="in the place of the run file's live.on_end",
+    )
+    subs["session"].add_argument("action", nargs="?", choices=("status", "new"), default="status")
+    subs["drill"].add_argument("reason", help="a reason of docs/operations.md")
+
+
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of every subcommand."""
     parser = argparse.ArgumentParser(
@@ -82,12 +106,20 @@ def build_parser() -> argparse.ArgumentParser:
     status = add(
         "status", commands.status, "ask the venue for its clock, a market, an account and its limits"
     )
-    status.add_argument("config", nargs="?", default=None, help="a YAML run file that names venue and market")
+    status.add_argument(
+        "config",
+        nargs="?",
+        default=None,
+        metavar="CONFIG_OR_RUN",
+        help="a YAML run file that names venue and market; or a run directory, whose node is asked instead",
+    )
     status.add_argument("--set", dest="overrides", action="append", default=[], metavar="KEY=VALUE")
     status.add_argument("--url", default=None, help="the venue's address without a path")
     status.add_argument("--coin", default=None, help="the market, for example km:US500")
     status.add_argument("--user", default=None, help="the account's address")
     status.add_argument("--json", action="store_true", help="print one JSON object")
+
+    _add_node_commands(add)
 
     catalog = add("catalog", commands.catalog, "list, check or query the catalogue")
     catalog.add_argument("action", choices=("ls", "check", "query"))

@@ -111,10 +111,21 @@ def budget(args: argparse.Namespace) -> int:
 
 
 def status(args: argparse.Namespace) -> int:
-    """Ask the venue how it, a market and an account are."""
+    """Ask the venue how it, a market and an account are; or a running node how it is."""
+    from amm500_nautilus.runtime import node_commands  # noqa: PLC0415
     from amm500_nautilus.runtime import venue_status  # noqa: PLC0415
 
+    if args.config is not None and node_commands.is_run(Path(args.config)):
+        args.run = Path(args.config)
+        return node_commands.node_command(args)
     return venue_status.status(args)
+
+
+def node_command(args: argparse.Namespace) -> int:
+    """Put a command to a running node."""
+    from amm500_nautilus.runtime import node_commands  # noqa: PLC0415
+
+    return node_commands.node_command(args)
 
 
 def fetch(args: argparse.Namespace) -> int:

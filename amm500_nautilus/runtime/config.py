@@ -269,12 +269,19 @@ class LiveSection(Section):
     What a run on the wall clock needs beside the rest.
 
     ``duration`` is ``120s``, ``30m``, ``6h`` or ``7d``; without it the run goes on until it is stopped. ``on_end`` is what becomes of a
-    position when it ends. ``state_dir`` keeps nonces, order names and seen fills; a local run keeps them in its run directory.
-    ``flow`` is who else trades on the loopback venue of a local run: the market simulator, or a quiet ladder.
+    position when it ends. ``url`` is the venue whose market a paper run hears (the main network by default). ``state_dir`` keeps a
+    paper account for the next run (``runs/state/<name>`` by default): one that was stopped or killed before its time, or that holds a
+    position, is taken up again unless ``resume`` is false. A local run keeps everything in its run directory.
+    ``flow`` is who else trades on the loopback venue of a local run: the market simulator, or a quiet ladder. ``metrics_port`` serves
+    figures for Prometheus on this machine (0 takes a free port; off by default).
     """
 
     duration: Annotated[str, Field(pattern=r"^[1-9]\d{0,5}[smhd]$")] | None = None
     on_end: Literal["flatten", "hold"] = "flatten"
+    url: Annotated[str, Field(pattern=r"^https?://[^\s/@]+/?$")] | None = None
+    state_dir: Annotated[str, Field(min_length=1)] | None = None
+    resume: bool = True
+    metrics_port: Annotated[int, Field(ge=0, le=65_535)] | None = None
     flow: Literal["simulated", "quiet"] = "simulated"
     block_ms: Annotated[int, Field(ge=10, le=10_000)] = 70
     log_level: Literal["OFF", "ERROR", "WARNING", "INFO", "DEBUG"] = "WARNING"
@@ -284,7 +291,7 @@ class RunConfig(Section):
     """A whole run file; ``mode`` says whether it is for ``run_backtest.py`` or for ``run_live.py``."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,80}$")]
-    mode: Literal["backtest", "local"] = "backtest"
+    mode: Literal["backtest", "local", "paper"] = "backtest"
     seed: Annotated[int, Field(ge=0, le=2**63 - 1)] = 7
     market: MarketSection = MarketSection()
     data: DataSection = DataSection()
@@ -302,6 +309,12 @@ class RunConfig(Section):
     def _build_stress(cls, section: BaseModel) -> BaseModel:
         build(section)
         return section
+
+    @model_validator(mode="after")
+    def _check_mode(self) -> Self:
+        if self.mode == "local" and self.live.url is not None:
+            raise ValueError("live.url is set; a local run starts its own venue, mode paper hears another's")
+        return self
 
     @model_validator(mode="after")
     def _build_all(self) -> Self:

@@ -4,9 +4,13 @@ import argparse
 import asyncio
 import os
 import resource
+import signal
 import time
 from collections.abc import Callable
+from collections.abc import Iterator
 from collections.abc import Sequence
+from contextlib import closing
+from contextlib import contextmanager
 from dataclasses import dataclass
 from dataclasses import replace
 from pathlib import Path
@@ -42,20 +46,26 @@ from amm500_nautilus.runtime.endpoint import LoopbackProcess
 from amm500_nautilus.runtime.exits import DONE
 from amm500_nautilus.runtime.exits import HALTED
 from amm500_nautilus.runtime.exits import guarded
-from amm500_nautilus.runtime.live_books import LiveBooks
+from amm500_nautilus.runtime.live_desk import Books
+from amm500_nautilus.runtime.live_desk import Desk
+from amm500_nautilus.runtime.live_local import KEY_VARIABLE
+from amm500_nautilus.runtime.live_local import LocalDesk
+from amm500_nautilus.runtime.live_market import look_at_market
+from amm500_nautilus.runtime.live_paper import PaperDesk
+from amm500_nautilus.runtime.live_paper import candidates
+from amm500_nautilus.runtime.live_paper import open_store
+from amm500_nautilus.runtime.live_paper import paper_endpoint
 from amm500_nautilus.runtime.models import build
+from amm500_nautilus.runtime.monitoring import NodeMonitor
 from amm500_nautilus.runtime.progress import Progress
 from amm500_nautilus.runtime.rundir import RunDirectory
+from amm500_nautilus.simulation.paper_state import PaperStateError
 from amm500_nautilus.strategy import MarketMaker
-from hyperliquid_hip3.client import VenueClient
 from hyperliquid_hip3.config import HyperliquidDataClientConfig
-from hyperliquid_hip3.config import HyperliquidExecClientConfig
 from hyperliquid_hip3.constants import VENUE
 from hyperliquid_hip3.constants import split_coin
-from hyperliquid_hip3.errors import HyperliquidError
 from hyperliquid_hip3.factories import HyperliquidLiveDataClientFactory
 from hyperliquid_hip3.factories import HyperliquidLiveExecClientFactory
-from hyperliquid_hip3.providers import HyperliquidInstrumentProvider
 
 
 NS = 1_000_000_000
@@ -63,13 +73,16 @@ YEAR_S = 31_536_000.0
 # a run without an end is planned for so long; its report goes by when it really ended
 OPEN_END_S = 400 * 86_400.0
 UNITS_S = {"s": 1.0, "m": 60.0, "h": 3_600.0, "d": 86_400.0}
-KEY_VARIABLE = "AMM500_LOCAL_KEY"
 START_S = 60.0
 WIND_DOWN_S = 20.0
 STEP_S = 0.2
 REPORT_S = 8.0
 STATUS_S = 60.0
 ORDER_RATE = "1000/00:00:01"
+
+
+class _ToldToStopError(Exception):
+    """The process was told to stop before the node had come up."""
 
 
 @dataclass(slots=True)
@@ -86,54 +99,7 @@ def seconds_of(duration: str | None) -> float:
     return OPEN_END_S if duration is None else float(duration[:-1]) * UNITS_S[duration[-1]]
 
 
-@dataclass(frozen=True, slots=True)
-class MarketNow:
-    """The instrument as the venue declares it, and the best bid and ask in ticks."""
-
-    instrument: Any
-    touch: tuple[int, int]
-
-    @property
-    def mid(self) -> float:
-        """The mid in collateral units."""
-        return sum(self.touch) * float(self.instrument.price_increment) / 2
-
-
-def look_at_market(url: str, coin: str) -> MarketNow:
-    """
-    Ask the venue for a market before anything is started.
-
-    Raises
-    ------
-    SourceUnavailableError
-        If the venue does not answer within seconds.
-    InputError
-        If the market is not there, delisted, or has no two-sided book.
-
-    """
-
-    async def ask() -> MarketNow:
-        client = VenueClient(url, timeout_s=3.0, retries=1, deadline_s=4.0)
-        provider = HyperliquidInstrumentProvider(client, InstrumentProviderConfig(load_all=True))
-        provider.want(split_coin(coin)[0], (coin,))
-        await provider.load_all_async()
-        instrument = provider.find_coin(coin)
-        if instrument is None or instrument.info.get("is_delisted"):
-            state = "not listed" if instrument is None else "delisted"
-            raise InputError(f"{coin} is {state} at {url}", "market.coin", "a market that trades")
-        book = await client.l2_book(coin)
-        if not book.bids or not book.asks:
-            raise InputError(f"the book of {coin} at {url} is empty on a side", "market.coin")
-        tick = instrument.price_increment.as_decimal()
-        return MarketNow(instrument, (int(book.bids[0].price / tick), int(book.asks[0].price / tick)))
-
-    try:
-        return asyncio.run(ask())
-    except (HyperliquidError, LookupError) as error:
-        raise SourceUnavailableError(f"{url}: {error}") from error
-
-
-def strategy_config(config: RunConfig, instrument: Any) -> MarketMakerConfig:
+def strategy_config(config: RunConfig, instrument: Any, *, nets_own_orders: bool = True) -> MarketMakerConfig:
     """Return the strategy's configuration; fees and leverage are the instrument's, as the venue declares them."""
     quoting: QuotingConfig = build(config.strategy.quoting)
     info = instrument.info
@@ -155,41 +121,35 @@ def strategy_config(config: RunConfig, instrument: Any) -> MarketMakerConfig:
         growth_mode=bool(info.get("growth_mode", config.market.growth_mode)),
         cycle_ms=config.strategy.cycle_ms,
         max_order_events=config.strategy.max_order_events,
-        # the venue's book shows our own orders
-        net_own_orders=True,
+        net_own_orders=nets_own_orders,
         book_source="deltas",
         session_seconds_a_year=YEAR_S,
         order_id_tag="000",
     )
 
 
-def node_config(config: RunConfig, endpoint: Endpoint, state_dir: Path, log_dir: Path) -> TradingNodeConfig:
-    """Return the node's configuration for an account at a venue."""
-    coin = config.market.coin
-    provider = InstrumentProviderConfig(load_all=True)
+def node_config(desk: Desk, config: RunConfig, state_dir: Path, log_dir: Path) -> TradingNodeConfig:
+    """Return the node's configuration: the adapter's data client, and its execution client where orders go to a venue."""
+    coin, endpoint = desk.market.coin, desk.endpoint
+    execution = desk.execution(state_dir)
     data = HyperliquidDataClientConfig(
         url=endpoint.url,
         ws_url=endpoint.ws_url,
         dex=split_coin(coin)[0],
         coins=(coin,),
-        instrument_provider=provider,
+        instrument_provider=InstrumentProviderConfig(load_all=True),
     )
-    execution = HyperliquidExecClientConfig(
-        url=endpoint.url,
-        ws_url=endpoint.ws_url,
-        dex=split_coin(coin)[0],
-        coins=(coin,),
-        user=endpoint.user,
-        key_source="environment",
-        key_variable=KEY_VARIABLE,
-        # the loopback venue's account signs for itself
-        require_agent=False,
-        state_dir=str(state_dir),
-        leverage=int(config.account.leverage),
-        margin_mode="cross" if config.account.margin_mode.value == "cross" else "isolated",
-        buy_weight=bool(build(config.strategy.budget).buy_weight),
-        instrument_provider=provider,
-    )
+    # a venue in this process has told everything already, and has nothing that could be lost on the way
+    checks: dict[str, Any] = {"reconciliation": False, "inflight_check_interval_ms": 0}
+    if execution is not None:
+        checks = {
+            "reconciliation": True,
+            "reconciliation_startup_delay_secs": 1.0,
+            "open_check_interval_secs": 10.0,
+            "open_check_open_only": True,
+            "position_check_interval_secs": 30.0,
+            "inflight_check_interval_ms": 2_000,
+        }
     return TradingNodeConfig(
         trader_id=TraderId("AMM500-001"),
         logging=LoggingConfig(
@@ -201,18 +161,13 @@ def node_config(config: RunConfig, endpoint: Endpoint, state_dir: Path, log_dir:
         ),
         risk_engine=LiveRiskEngineConfig(max_order_submit_rate=ORDER_RATE, max_order_modify_rate=ORDER_RATE),
         exec_engine=LiveExecEngineConfig(
-            reconciliation=True,
-            reconciliation_startup_delay_secs=1.0,
-            open_check_interval_secs=10.0,
-            open_check_open_only=True,
-            position_check_interval_secs=30.0,
-            inflight_check_interval_ms=2_000,
+            **checks,
             purge_closed_orders_interval_mins=10,
             purge_closed_orders_buffer_mins=60,
             graceful_shutdown_on_exception=True,
         ),
         data_clients={VENUE: data},
-        exec_clients={VENUE: execution},
+        exec_clients={} if execution is None else {VENUE: execution},
         timeout_connection=30.0,
         timeout_reconciliation=15.0,
         timeout_portfolio=15.0,
@@ -229,10 +184,8 @@ class LiveRun:
     ----------
     config : RunConfig
         The run file.
-    endpoint : Endpoint
-        Where to trade.
-    market : MarketNow
-        What is quoted, as the venue declares it now.
+    desk : Desk
+        The mode: what is quoted, where the market is heard, and who executes.
     directory : RunDirectory
         Where the files go.
     progress : Progress
@@ -243,19 +196,29 @@ class LiveRun:
     def __init__(
         self,
         config: RunConfig,
-        endpoint: Endpoint,
-        market: MarketNow,
+        desk: Desk,
         directory: RunDirectory,
         progress: Progress,
     ) -> None:
         self._config = config
-        self._endpoint = endpoint
-        self._market = market
+        self._desk = desk
+        self._endpoint: Endpoint = desk.endpoint
+        self._market = desk.market
         self._directory = directory
         self._progress = progress
-        self._quoted = market.instrument.id
+        self._quoted = desk.market.instrument.id
         self._began_ns = time.time_ns()
         self.is_halted = False
+        # the run has had its time, and was not told to stop before
+        self.is_over = False
+        self._is_told = False
+        self._monitor = NodeMonitor(
+            config,
+            monitor_folder(config, directory.path),
+            coin=desk.market.coin,
+            account=desk.endpoint.user,
+            metrics_port=config.live.metrics_port,
+        )
         self.notes: list[str] = []
 
     def run(self) -> ReportContext:
@@ -266,43 +229,65 @@ class LiveRun:
         ------
         SourceUnavailableError
             If the venue cannot be reached, or the node does not come up.
+        KeyboardInterrupt
+            If the process is told to stop before it has come up: there is nothing to report.
 
         """
         config, out = self._config, self._directory.path
         state_dir, log_dir = out / "state", out / "log"
-        state_dir.mkdir(mode=0o700)
-        os.environ[KEY_VARIABLE] = self._endpoint.key
+        if self._endpoint.key:
+            os.environ[KEY_VARIABLE] = self._endpoint.key
+        for note in self._monitor.open():
+            self._progress.say(note)
         loop = asyncio.new_event_loop()
         asyncio.set_event_loop(loop)
-        node = TradingNode(config=node_config(config, self._endpoint, state_dir, log_dir), loop=loop)
+        node = TradingNode(config=node_config(self._desk, config, state_dir, log_dir), loop=loop)
+        for number in (signal.SIGINT, signal.SIGTERM):
+            # in the place of the node's own, which stops at once: orders are to be seen gone, and a position closed, by a node that runs
+            loop.add_signal_handler(number, self._on_signal, loop)
         try:
             node.add_data_client_factory(VENUE, HyperliquidLiveDataClientFactory)
             node.add_exec_client_factory(VENUE, HyperliquidLiveExecClientFactory)
             node.build()
             return loop.run_until_complete(self._life(node))
+        except _ToldToStopError:
+            raise KeyboardInterrupt from None
         finally:
             os.environ.pop(KEY_VARIABLE, None)
             _dispose(node, loop)
+
+    def _on_signal(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Begin to stop; a second Ctrl-C is not waited for."""
+        self._is_told = True
+        loop.remove_signal_handler(signal.SIGINT)
 
     async def _life(self, node: TradingNode) -> ReportContext:
         progress, clock = self._progress, node.kernel.clock
         start_ns = clock.timestamp_ns()
         instrument = self._market.instrument
-        books = LiveBooks(instrument, node.kernel.msgbus, clock.timestamp_ns, self._market.touch)
-        maker = MarketMaker(strategy_config(self._config, instrument))
-        recorder = self._recorder(node, books, maker, start_ns)
+        maker = MarketMaker(
+            strategy_config(self._config, instrument, nets_own_orders=self._desk.nets_own_orders)
+        )
         node.trader.add_strategy(maker)
+        books = self._desk.open(node, maker)
+        recorder = self._recorder(node, books, maker, start_ns)
+        outcome = "failed"
         running = asyncio.get_running_loop().create_task(node.run_async())
         try:
-            await _until(lambda: node.trader.is_running or running.done(), START_S)
+            await _until(lambda: node.trader.is_running or running.done() or self._is_told, START_S)
+            if self._is_told:
+                raise _ToldToStopError
             if running.done() or not node.trader.is_running:
                 raise SourceUnavailableError(
                     f"the node did not come up at {self._endpoint.url}; {self._directory.path / 'log'} says why"
                 )
             books.begin(node.cache.positions_open(instrument_id=self._quoted))
             self._announce(node)
+            served = await self._monitor.start()
+            if served:
+                progress.say(f"figures at {served}")
             began = time.monotonic()
-            await self._watch(running, maker, books)
+            self.is_over = await self._watch(running, maker, books)
             engine_s = time.monotonic() - began
             verdict = maker.guard.verdict
             self.is_halted = verdict is not None and verdict.state is RiskState.HALTED
@@ -320,14 +305,14 @@ class LiveRun:
                 )
             left = len(node.cache.orders_open(instrument_id=self._quoted))
             progress.say(f"{books.fills} fills, {left} orders left resting")
+            outcome = "halted" if self.is_halted else "done" if self.is_over else "stopped"
             return self._context(start_ns, end_ns, engine_s, maker.decisions)
         finally:
+            await self._monitor.close(outcome)
             await node.stop_async()
             await asyncio.wait({running}, timeout=WIND_DOWN_S)
 
-    def _recorder(
-        self, node: TradingNode, books: LiveBooks, maker: MarketMaker, start_ns: int
-    ) -> RunRecorder:
+    def _recorder(self, node: TradingNode, books: Books, maker: MarketMaker, start_ns: int) -> RunRecorder:
         recorder = RunRecorder(
             self._directory.path,
             self._market.instrument,
@@ -340,42 +325,45 @@ class LiveRun:
             end_ns=start_ns + int((seconds_of(self._config.live.duration) + 600) * NS),
             level_of=maker.level_of,
         )
-        books.bind(recorder)
+        books.bind(self._monitor.join(node, maker, books, self._market.instrument, recorder))
         return recorder
 
     def _announce(self, node: TradingNode) -> None:
         instrument = self._market.instrument
-        info, account = instrument.info, node.cache.account_for_venue(self._quoted.venue)
-        state = {} if account is None or account.last_event is None else account.last_event.info
-        duration = self._config.live.duration
+        info, duration = instrument.info, self._config.live.duration
         self._progress.say(
             f"{self._config.mode}: {info['coin']} at {self._market.mid:g}, collateral {info['collateral']}, "
-            f"account {self._endpoint.user}, equity {state.get('equity', 'unknown')}, leverage {state.get('leverage', '?')}, "
-            f"maker fee {float(instrument.maker_fee):.4%}, ends {'when stopped' if duration is None else 'after ' + duration}"
+            f"{self._desk.account_words(node)}, maker fee {float(instrument.maker_fee):.4%}, "
+            f"ends {'when stopped' if duration is None else 'after ' + duration}"
         )
 
-    async def _watch(self, running: "asyncio.Task[Any]", maker: MarketMaker, books: LiveBooks) -> None:
-        """Keep the minutes until the time is over or the node is told to stop."""
+    async def _watch(self, running: "asyncio.Task[Any]", maker: MarketMaker, books: Books) -> bool:
+        """Keep the minutes until the time is over (True), or the process is told to stop, or the node ends."""
         total = seconds_of(self._config.live.duration)
         began = said = time.monotonic()
-        while not running.done():
+        while not running.done() and not self._is_told and not self._monitor.is_stopping:
             now = time.monotonic()
             if now - began >= total:
-                return
+                return True
             books.on_time()
+            self._desk.watch()
+            self._monitor.tick()
             self._progress(min(1.0, (now - began) / total), "quoting")
             if now - said >= STATUS_S:
                 said = now
                 self._progress.say(status_line(maker, books))
             await asyncio.sleep(STEP_S)
+        return False
 
-    async def _wind_down(self, node: TradingNode, maker: MarketMaker, books: LiveBooks) -> None:
+    async def _wind_down(self, node: TradingNode, maker: MarketMaker, books: Books) -> None:
         """Stop quoting, see every order gone, and close the position where the run file says so."""
         maker.wind_down()
         await _until(lambda: not node.cache.orders_open(instrument_id=self._quoted), WIND_DOWN_S)
-        if self._config.live.on_end == "flatten" and books.position and not self.is_halted:
+        on_end = self._monitor.on_end or self._config.live.on_end
+        if on_end == "flatten" and books.position and not self.is_halted:
             maker.close_all_positions(self._quoted, reduce_only=True)
             await _until(lambda: not books.position, WIND_DOWN_S)
+        self._desk.watch()
         # the venue's own figure is compared with ours only when it knows of the last fill
         await _until(lambda: books.is_reported, REPORT_S)
         if books.position:
@@ -385,23 +373,19 @@ class LiveRun:
     def _context(self, start_ns: int, end_ns: int, engine_s: float, decisions: int) -> ReportContext:
         config, info = self._config, self._market.instrument.info
         budget, report = build(config.strategy.budget), config.report
-        source = f"loopback venue, {config.live.flow} market"
-        rules = self._endpoint.unsourced_rules
+        about = self._desk.about()
         return ReportContext(
             name=config.name,
-            source=source,
-            simulated=True,
-            bars_simulated=True,
-            market=config.market.coin,
+            source=about.source,
+            simulated=about.simulated,
+            bars_simulated=about.simulated,
+            market=self._market.coin,
             collateral=info["collateral"],
             start_ns=start_ns,
             end_ns=end_ns,
             mode=config.mode,
-            description=f"a local run against the {source}, seed {config.seed}",
-            defaults=(
-                f"the venue is simulated on this machine; {rules} of its rules have no source",
-                *self.notes,
-            ),
+            description=about.description,
+            defaults=(*about.defaults, *self.notes),
             model=config.strategy.quoting.model,
             targets=TargetLevels(
                 sharpe=report.target_sharpe,
@@ -423,7 +407,14 @@ class LiveRun:
         )
 
 
-def status_line(maker: MarketMaker, books: LiveBooks) -> str:
+def monitor_folder(config: RunConfig, run_dir: Path) -> Path:
+    """Return where journal and control socket are: a local run's end with it, a paper account's outlive the run."""
+    if config.mode == "local":
+        return run_dir / "monitor"
+    return Path(config.live.state_dir or f"runs/state/{config.name}") / "monitor"
+
+
+def status_line(maker: MarketMaker, books: Books) -> str:
     """Return how the run is, in a line."""
     verdict = maker.guard.verdict
     state = "starting" if verdict is None else verdict.state.value.lower()
@@ -456,9 +447,49 @@ def _dispose(node: TradingNode, loop: asyncio.AbstractEventLoop) -> None:
     asyncio.set_event_loop(None)
 
 
+@contextmanager
+def open_desk(config: RunConfig, progress: Progress) -> Iterator[Desk]:
+    """
+    Give the mode of a run file its venue and its account for as long as the run takes.
+
+    Raises
+    ------
+    InputError
+        If no market of the file can be quoted, or the paper account is in use or damaged.
+    SourceUnavailableError
+        If the venue cannot be reached.
+
+    """
+    if config.mode == "paper":
+        endpoint = paper_endpoint(config)
+        market = look_at_market(endpoint.url, candidates(config))
+        progress.say(market.sentence)
+        store = open_store(config, market.coin)
+        try:
+            store.take()
+        except PaperStateError as error:
+            raise InputError(
+                str(error), str(store.path), "one run at a time, or another live.state_dir"
+            ) from error
+        with closing(store):
+            yield PaperDesk(config, endpoint, market, store, progress)
+        return
+    process = LoopbackProcess(
+        flow=config.live.flow,
+        equity=str(config.account.equity),
+        seed=config.seed,
+        dex=split_coin(config.market.coin)[0],
+        coin=config.market.coin,
+        block_ms=config.live.block_ms,
+    )
+    with process:
+        endpoint = process.endpoint()
+        yield LocalDesk(config, endpoint, look_at_market(endpoint.url, config.market.coin))
+
+
 def run(config: RunConfig, *, out: Path | None = None, progress: Progress | None = None) -> LiveResult:
     """
-    Run a file of mode ``local`` and return its run directory and summary.
+    Run a file of mode ``local`` or ``paper`` and return its run directory and summary.
 
     Raises
     ------
@@ -470,26 +501,18 @@ def run(config: RunConfig, *, out: Path | None = None, progress: Progress | None
     """
     progress = progress or Progress(quiet=True)
     if config.mode == "backtest":
-        raise InputError("backtest", f"{config.name}: mode", "local; run_backtest.py runs backtests")
-    dex, _ = split_coin(config.market.coin)
-    process = LoopbackProcess(
-        flow=config.live.flow,
-        equity=str(config.account.equity),
-        seed=config.seed,
-        dex=dex,
-        coin=config.market.coin,
-        block_ms=config.live.block_ms,
-    )
-    with process:
-        endpoint = process.endpoint()
-        market = look_at_market(endpoint.url, config.market.coin)
-        tick, lot = market.instrument.price_increment, market.instrument.size_increment
-        shape = MarketShape(tick=float(tick), lot=float(lot))
-        check_ladder(config, shape, market.mid, max_leverage=float(market.instrument.info["max_leverage"]))
+        raise InputError("backtest", f"{config.name}: mode", "local or paper; run_backtest.py runs backtests")
+    with open_desk(config, progress) as desk:
+        instrument = desk.market.instrument
+        shape = MarketShape(tick=float(instrument.price_increment), lot=float(instrument.size_increment))
+        check_ladder(config, shape, desk.market.mid, max_leverage=float(instrument.info["max_leverage"]))
         directory = RunDirectory.named(config.name, out)
         directory.write_config(config)
-        live = LiveRun(config, endpoint, market, directory, progress)
-        context = live.run()
+        live = LiveRun(config, desk, directory, progress)
+        try:
+            context = live.run()
+        finally:
+            desk.end(is_over=live.is_over)
     summary = write_summary(directory.path, context)
     if config.report.tearsheet:
         write_tearsheet(directory.path, summary)

@@ -225,7 +225,7 @@ class LiveBooks:
         """Return the account now, as the recorder asks for it each minute."""
         info = self._info
         unrealized = self._position * self._mid - self._signed_cost
-        price = info.get("liquidation_price")
+        price, worth = info.get("liquidation_price"), info.get("collateral_price", 1.0)
         return AccountRow(
             equity=float(self.equity),
             balance=float(self.equity - unrealized),
@@ -238,7 +238,7 @@ class LiveBooks:
             funding_cum=float(self._funding),
             fees_cum=float(self._fees),
             transfers_cum=float(self._transfers),
-            collateral_price=float(info.get("collateral_price", 1.0)),
+            collateral_price=math.nan if worth is None else float(worth),
             liquidation_price=math.nan if price is None else float(price),
             leverage=float(info.get("leverage", math.nan)),
         )

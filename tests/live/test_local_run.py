@@ -81,10 +81,7 @@ def test_a_run_that_is_told_to_stop_ends_cleanly(tmp_path: Path) -> None:
     process = start(out, "1h")
     deadline = time.monotonic() + 90
     log = tmp_path / "run.partial" / "log" / "node.log"
-    while not (
-        (log.is_file() and "OrderAccepted" in log.read_text())
-        or "deadman" in (log.read_text() if log.is_file() else "")
-    ):
+    while not (log.is_file() and "MarketMaker: RUNNING" in log.read_text()):
         assert time.monotonic() < deadline, "the run never began to quote"
         assert process.poll() is None, process.stderr.read() if process.stderr else ""
         time.sleep(0.1)
