@@ -69,6 +69,7 @@ from hyperliquid_hip3.factories import HyperliquidLiveExecClientFactory
 
 
 NS = 1_000_000_000
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 YEAR_S = 31_536_000.0
 # a run without an end is planned for so long; its report goes by when it really ended
 OPEN_END_S = 400 * 86_400.0
@@ -241,8 +242,10 @@ class LiveRun:
             self._progress.say(note)
         loop = asyncio.new_event_loop()
         asyncio.set_event_loop(loop)
+        # a signal between the handlers' setting and the loop's first turn would be lost: it waits until then
+        signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
         node = TradingNode(config=node_config(self._desk, config, state_dir, log_dir), loop=loop)
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in STOP_SIGNALS:
             # in the place of the node's own, which stops at once: orders are to be seen gone, and a position closed, by a node that runs
             loop.add_signal_handler(number, self._on_signal, loop)
         try:
@@ -255,6 +258,7 @@ class LiveRun:
         finally:
             os.environ.pop(KEY_VARIABLE, None)
             _dispose(node, loop)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
 
     def _on_signal(self, loop: asyncio.AbstractEventLoop) -> None:
         """Begin to stop; a second Ctrl-C is not waited for."""
@@ -262,6 +266,7 @@ class LiveRun:
         loop.remove_signal_handler(signal.SIGINT)
 
     async def _life(self, node: TradingNode) -> ReportContext:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
         progress, clock = self._progress, node.kernel.clock
         start_ns = clock.timestamp_ns()
         instrument = self._market.instrument
@@ -275,7 +280,10 @@ class LiveRun:
         running = asyncio.get_running_loop().create_task(node.run_async())
         try:
             await _until(lambda: node.trader.is_running or running.done() or self._is_told, START_S)
-            if self._is_told:
+            if self._is_told and not node.trader.is_running:
+                # a node that is still coming up would start to trade while it is being stopped
+                running.cancel()
+                await asyncio.wait({running}, timeout=WIND_DOWN_S)
                 raise _ToldToStopError
             if running.done() or not node.trader.is_running:
                 raise SourceUnavailableError(

@@ -29,7 +29,18 @@ FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 SPAN = re.compile(r"`([^`\n]+)`")
 LINK = re.compile(r"\]\(([^)#\s]+)(?:#[^)]*)?\)")
 PROJECT_PATH = re.compile(r"^[\w.-]+(?:/[\w.-]+)*(?:/|\.(?:py|yaml|md|toml|sh|lock))$")
-ROOTS = ("amm500_nautilus", "adapters", "catalog", "configs", "docs", "tests", "benchmarks", "scripts", "ops", ".ci")
+ROOTS = (
+    "amm500_nautilus",
+    "adapters",
+    "catalog",
+    "configs",
+    "docs",
+    "tests",
+    "benchmarks",
+    "scripts",
+    "ops",
+    ".ci",
+)
 # what a run or an import makes, and what the reader puts there
 MADE = ("config.yaml", "catalog/store/", "runs/", "datasets/", "_staging/", "simulated/", "data/")
 LONGEST_SOURCE = 600

@@ -217,6 +217,22 @@ def test_a_run_that_is_told_to_stop_leaves_nothing_resting_and_keeps_its_account
     assert kept(tmp_path)["coin"] == COIN
 
 
+def test_a_run_that_is_told_to_stop_while_it_comes_up_does_not_go_on(
+    venue: LoopbackVenue, tmp_path: Path
+) -> None:
+    """Whether it had begun to quote or not: told once, it ends, and never as if the venue had not been there."""
+    process = start(command(venue.url, tmp_path, "run", "--quiet", "--duration", "1h"))
+    try:
+        log = tmp_path / "run.partial" / "log" / "node.log"
+        wait_for(process, log.is_file, "the node began")
+        process.send_signal(signal.SIGTERM)
+        _, errors = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode in {0, 130}, errors
+    assert "Traceback" not in errors
+
+
 def run_and_fail(tmp_path: Path, url: str, capsys: pytest.CaptureFixture[str]) -> tuple[int, str, float]:
     began = time.monotonic()
     code = live_main(command(url, tmp_path, "run", "--quiet")[2:])
