@@ -149,7 +149,11 @@ def life() -> Life:
             # the rest of the minute passes at once
             venue.clock.offset_ms += MINUTE_MS
             flow.take(1, Decimal("4.5"))
-            await until(lambda: tester.heard["bar"], "the minute's bar")
+            # bar and trade come on streams of their own, in either order
+            await until(
+                lambda: tester.heard["bar"] and len(tester.heard["trade"]) >= 3,
+                "the minute's bar and the trade",
+            )
             return Life(
                 tester=tester,
                 asker=asker,
