@@ -358,7 +358,8 @@ def _keystore_or_none(parsed: Any) -> _Keystore | None:
             kdf=crypto["kdf"],
             kdf_numbers=_kdf_numbers(crypto["kdf"], numbers),
             salt=bytes.fromhex(numbers["salt"]),
-            initial_value=bytes.fromhex(crypto["cipherparams"]["iv"]),
+            # a number to some writers, who leave out its leading zeros: one file in 256
+            initial_value=bytes.fromhex(crypto["cipherparams"]["iv"]).rjust(IV_BYTES, b"\0"),
             ciphertext=bytes.fromhex(crypto["ciphertext"]),
             mac=bytes.fromhex(crypto["mac"]),
             address=_address_of_file(parsed.get("address")),

@@ -4,7 +4,6 @@ import argparse
 import asyncio
 import os
 import resource
-import signal
 import time
 from collections.abc import Callable
 from collections.abc import Iterator
@@ -59,6 +58,7 @@ from amm500_nautilus.runtime.models import build
 from amm500_nautilus.runtime.monitoring import NodeMonitor
 from amm500_nautilus.runtime.progress import Progress
 from amm500_nautilus.runtime.rundir import RunDirectory
+from amm500_nautilus.runtime.stopping import StopSignals
 from amm500_nautilus.simulation.paper_state import PaperStateError
 from amm500_nautilus.strategy import MarketMaker
 from hyperliquid_hip3.config import HyperliquidDataClientConfig
@@ -69,7 +69,6 @@ from hyperliquid_hip3.factories import HyperliquidLiveExecClientFactory
 
 
 NS = 1_000_000_000
-STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM)
 YEAR_S = 31_536_000.0
 # a run without an end is planned for so long; its report goes by when it really ended
 OPEN_END_S = 400 * 86_400.0
@@ -242,12 +241,12 @@ class LiveRun:
             self._progress.say(note)
         loop = asyncio.new_event_loop()
         asyncio.set_event_loop(loop)
-        # a signal between the handlers' setting and the loop's first turn would be lost: it waits until then
-        signal.pthread_sigmask(signal.SIG_BLOCK, STOP_SIGNALS)
-        node = TradingNode(config=node_config(self._desk, config, state_dir, log_dir), loop=loop)
-        for number in STOP_SIGNALS:
-            # in the place of the node's own, which stops at once: orders are to be seen gone, and a position closed, by a node that runs
-            loop.add_signal_handler(number, self._on_signal, loop)
+        with StopSignals(loop, self._stop) as signals:
+            node = TradingNode(config=node_config(self._desk, config, state_dir, log_dir), loop=loop)
+            signals.take_over()
+            return self._run_node(node, loop)
+
+    def _run_node(self, node: TradingNode, loop: asyncio.AbstractEventLoop) -> ReportContext:
         try:
             node.add_data_client_factory(VENUE, HyperliquidLiveDataClientFactory)
             node.add_exec_client_factory(VENUE, HyperliquidLiveExecClientFactory)
@@ -258,15 +257,12 @@ class LiveRun:
         finally:
             os.environ.pop(KEY_VARIABLE, None)
             _dispose(node, loop)
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
 
-    def _on_signal(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Begin to stop; a second Ctrl-C is not waited for."""
+    def _stop(self) -> None:
+        """Begin to stop."""
         self._is_told = True
-        loop.remove_signal_handler(signal.SIGINT)
 
     async def _life(self, node: TradingNode) -> ReportContext:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOP_SIGNALS)
         progress, clock = self._progress, node.kernel.clock
         start_ns = clock.timestamp_ns()
         instrument = self._market.instrument

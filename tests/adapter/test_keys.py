@@ -265,12 +265,21 @@ def changed(**changes):
         pytest.param(changed(salt="xyz"), id="salt is no hex"),
         pytest.param(changed(mac="00"), id="short mac"),
         pytest.param(changed(ciphertext="00" * 31), id="short key"),
-        pytest.param(changed(cipherparams={"iv": "00"}), id="short first value"),
+        pytest.param(changed(cipherparams={"iv": "01" * 17}), id="long first value"),
     ],
 )
 def test_what_is_no_keystore_is_told_before_the_passphrase_is_asked_for(tmp_path, content):
     with pytest.raises(SigningError, match="is no keystore"):
         key_from_keystore(keep(tmp_path / "key.json", content), forbidden)
+
+
+@pytest.mark.parametrize("zeros", [1, 3, 16])
+def test_a_first_value_that_was_written_as_a_number_has_its_leading_zeros_again(tmp_path, monkeypatch, zeros):
+    first = bytes(zeros) + bytes(range(1, 17 - zeros))
+    monkeypatch.setattr(eth_keyfile.keyfile.Random, "get_random_bytes", lambda _: first)
+    content = encrypted()
+    assert len(content["crypto"]["cipherparams"]["iv"]) < 32
+    assert key_from_keystore(keep(tmp_path / "key.json", content), lambda: PASSPHRASE).address == ADDRESS
 
 
 @pytest.mark.parametrize("ending", [b"", b"\n", b"\r\n"])
