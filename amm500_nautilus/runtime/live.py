@@ -5,28 +5,15 @@ import asyncio
 import os
 import resource
 import time
-from collections.abc import Callable
-from collections.abc import Iterator
 from collections.abc import Sequence
-from contextlib import closing
-from contextlib import contextmanager
 from dataclasses import dataclass
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from nautilus_trader.config import InstrumentProviderConfig
-from nautilus_trader.config import LiveExecEngineConfig
-from nautilus_trader.config import LiveRiskEngineConfig
-from nautilus_trader.config import LoggingConfig
-from nautilus_trader.config import TradingNodeConfig
 from nautilus_trader.live.node import TradingNode
-from nautilus_trader.model.identifiers import TraderId
 
 from amm500_catalog.errors import InputError
 from amm500_catalog.errors import SourceUnavailableError
-from amm500_nautilus.config import MarketMakerConfig
-from amm500_nautilus.quoting.config import QuotingConfig
 from amm500_nautilus.quoting.types import MarketShape
 from amm500_nautilus.report.recorder import RunRecorder
 from amm500_nautilus.report.summary import write_summary
@@ -41,44 +28,36 @@ from amm500_nautilus.runtime.backtest import check_ladder
 from amm500_nautilus.runtime.config import RunConfig
 from amm500_nautilus.runtime.config import load_config
 from amm500_nautilus.runtime.endpoint import Endpoint
-from amm500_nautilus.runtime.endpoint import LoopbackProcess
 from amm500_nautilus.runtime.exits import DONE
 from amm500_nautilus.runtime.exits import HALTED
 from amm500_nautilus.runtime.exits import guarded
 from amm500_nautilus.runtime.live_desk import Books
 from amm500_nautilus.runtime.live_desk import Desk
 from amm500_nautilus.runtime.live_local import KEY_VARIABLE
-from amm500_nautilus.runtime.live_local import LocalDesk
-from amm500_nautilus.runtime.live_market import look_at_market
-from amm500_nautilus.runtime.live_paper import PaperDesk
-from amm500_nautilus.runtime.live_paper import candidates
-from amm500_nautilus.runtime.live_paper import open_store
-from amm500_nautilus.runtime.live_paper import paper_endpoint
+from amm500_nautilus.runtime.live_modes import monitor_folder
+from amm500_nautilus.runtime.live_modes import open_desk
+from amm500_nautilus.runtime.live_node import dispose
+from amm500_nautilus.runtime.live_node import node_config
+from amm500_nautilus.runtime.live_node import seconds_of
+from amm500_nautilus.runtime.live_node import strategy_config
+from amm500_nautilus.runtime.live_node import until
 from amm500_nautilus.runtime.models import build
 from amm500_nautilus.runtime.monitoring import NodeMonitor
 from amm500_nautilus.runtime.progress import Progress
 from amm500_nautilus.runtime.rundir import RunDirectory
 from amm500_nautilus.runtime.stopping import StopSignals
-from amm500_nautilus.simulation.paper_state import PaperStateError
 from amm500_nautilus.strategy import MarketMaker
-from hyperliquid_hip3.config import HyperliquidDataClientConfig
 from hyperliquid_hip3.constants import VENUE
-from hyperliquid_hip3.constants import split_coin
 from hyperliquid_hip3.factories import HyperliquidLiveDataClientFactory
 from hyperliquid_hip3.factories import HyperliquidLiveExecClientFactory
 
 
 NS = 1_000_000_000
-YEAR_S = 31_536_000.0
-# a run without an end is planned for so long; its report goes by when it really ended
-OPEN_END_S = 400 * 86_400.0
-UNITS_S = {"s": 1.0, "m": 60.0, "h": 3_600.0, "d": 86_400.0}
 START_S = 60.0
 WIND_DOWN_S = 20.0
 STEP_S = 0.2
 REPORT_S = 8.0
 STATUS_S = 60.0
-ORDER_RATE = "1000/00:00:01"
 
 
 class _ToldToStopError(Exception):
@@ -92,88 +71,6 @@ class LiveResult:
     run_dir: Path
     summary: dict[str, Any]
     is_halted: bool
-
-
-def seconds_of(duration: str | None) -> float:
-    """Return the seconds of ``120s``, ``30m``, ``6h`` or ``7d``; a year and more for None."""
-    return OPEN_END_S if duration is None else float(duration[:-1]) * UNITS_S[duration[-1]]
-
-
-def strategy_config(config: RunConfig, instrument: Any, *, nets_own_orders: bool = True) -> MarketMakerConfig:
-    """Return the strategy's configuration; fees and leverage are the instrument's, as the venue declares them."""
-    quoting: QuotingConfig = build(config.strategy.quoting)
-    info = instrument.info
-    maker_fee = max(0.0, float(instrument.maker_fee))
-    quoted = instrument.id
-    return MarketMakerConfig(
-        log_events=False,
-        log_commands=False,
-        log_rejected_due_post_only_as_warning=False,
-        instrument_id=quoted,
-        external_order_claims=[quoted],
-        quoting=replace(quoting, spread=replace(quoting.spread, maker_fee_bps=maker_fee * 1e4)),
-        budget=build(config.strategy.budget),
-        risk=build(config.strategy.risk),
-        flatten=build(config.strategy.flatten),
-        risk_session=config.strategy.risk_session,
-        leverage=config.account.leverage,
-        max_leverage=float(info.get("max_leverage", config.market.max_leverage)),
-        growth_mode=bool(info.get("growth_mode", config.market.growth_mode)),
-        cycle_ms=config.strategy.cycle_ms,
-        max_order_events=config.strategy.max_order_events,
-        net_own_orders=nets_own_orders,
-        book_source="deltas",
-        session_seconds_a_year=YEAR_S,
-        order_id_tag="000",
-    )
-
-
-def node_config(desk: Desk, config: RunConfig, state_dir: Path, log_dir: Path) -> TradingNodeConfig:
-    """Return the node's configuration: the adapter's data client, and its execution client where orders go to a venue."""
-    coin, endpoint = desk.market.coin, desk.endpoint
-    execution = desk.execution(state_dir)
-    data = HyperliquidDataClientConfig(
-        url=endpoint.url,
-        ws_url=endpoint.ws_url,
-        dex=split_coin(coin)[0],
-        coins=(coin,),
-        instrument_provider=InstrumentProviderConfig(load_all=True),
-    )
-    # a venue in this process has told everything already, and has nothing that could be lost on the way
-    checks: dict[str, Any] = {"reconciliation": False, "inflight_check_interval_ms": 0}
-    if execution is not None:
-        checks = {
-            "reconciliation": True,
-            "reconciliation_startup_delay_secs": 1.0,
-            "open_check_interval_secs": 10.0,
-            "open_check_open_only": True,
-            "position_check_interval_secs": 30.0,
-            "inflight_check_interval_ms": 2_000,
-        }
-    return TradingNodeConfig(
-        trader_id=TraderId("AMM500-001"),
-        logging=LoggingConfig(
-            log_level=config.live.log_level,
-            log_level_file="INFO",
-            log_directory=str(log_dir),
-            log_file_name="node",
-            log_colors=False,
-        ),
-        risk_engine=LiveRiskEngineConfig(max_order_submit_rate=ORDER_RATE, max_order_modify_rate=ORDER_RATE),
-        exec_engine=LiveExecEngineConfig(
-            **checks,
-            purge_closed_orders_interval_mins=10,
-            purge_closed_orders_buffer_mins=60,
-            graceful_shutdown_on_exception=True,
-        ),
-        data_clients={VENUE: data},
-        exec_clients={} if execution is None else {VENUE: execution},
-        timeout_connection=30.0,
-        timeout_reconciliation=15.0,
-        timeout_portfolio=15.0,
-        timeout_disconnection=10.0,
-        timeout_post_stop=1.0,
-    )
 
 
 class LiveRun:
@@ -256,7 +153,7 @@ class LiveRun:
             raise KeyboardInterrupt from None
         finally:
             os.environ.pop(KEY_VARIABLE, None)
-            _dispose(node, loop)
+            dispose(node, loop)
 
     def _stop(self) -> None:
         """Begin to stop."""
@@ -275,7 +172,7 @@ class LiveRun:
         outcome = "failed"
         running = asyncio.get_running_loop().create_task(node.run_async())
         try:
-            await _until(lambda: node.trader.is_running or running.done() or self._is_told, START_S)
+            await until(lambda: node.trader.is_running or running.done() or self._is_told, START_S)
             if self._is_told and not node.trader.is_running:
                 # a node that is still coming up would start to trade while it is being stopped
                 running.cancel()
@@ -362,14 +259,14 @@ class LiveRun:
     async def _wind_down(self, node: TradingNode, maker: MarketMaker, books: Books) -> None:
         """Stop quoting, see every order gone, and close the position where the run file says so."""
         maker.wind_down()
-        await _until(lambda: not node.cache.orders_open(instrument_id=self._quoted), WIND_DOWN_S)
+        await until(lambda: not node.cache.orders_open(instrument_id=self._quoted), WIND_DOWN_S)
         on_end = self._monitor.on_end or self._config.live.on_end
         if on_end == "flatten" and books.position and not self.is_halted:
             maker.close_all_positions(self._quoted, reduce_only=True)
-            await _until(lambda: not books.position, WIND_DOWN_S)
+            await until(lambda: not books.position, WIND_DOWN_S)
         self._desk.watch()
         # the venue's own figure is compared with ours only when it knows of the last fill
-        await _until(lambda: books.is_reported, REPORT_S)
+        await until(lambda: books.is_reported, REPORT_S)
         if books.position:
             self.notes.append(f"a position of {books.position} is held at the end")
             self._progress.say(self.notes[-1])
@@ -411,13 +308,6 @@ class LiveRun:
         )
 
 
-def monitor_folder(config: RunConfig, run_dir: Path) -> Path:
-    """Return where journal and control socket are: a local run's end with it, a paper account's outlive the run."""
-    if config.mode == "local":
-        return run_dir / "monitor"
-    return Path(config.live.state_dir or f"runs/state/{config.name}") / "monitor"
-
-
 def status_line(maker: MarketMaker, books: Books) -> str:
     """Return how the run is, in a line."""
     verdict = maker.guard.verdict
@@ -427,68 +317,6 @@ def status_line(maker: MarketMaker, books: Books) -> str:
         f"{state}{why}: equity {books.equity:.2f}, position {books.position}, {books.fills} fills, "
         f"{maker.budget.sent:,} actions sent, {maker.budget.remaining:,.0f} left"
     )
-
-
-async def _until(condition: Callable[[], Any], seconds: float) -> bool:
-    """Wait for a condition; False when the time is over first."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            return False
-        await asyncio.sleep(0.02)
-    return True
-
-
-def _dispose(node: TradingNode, loop: asyncio.AbstractEventLoop) -> None:
-    tasks = [task for task in asyncio.all_tasks(loop) if not task.done()]
-    for task in tasks:
-        task.cancel()
-    if tasks:
-        loop.run_until_complete(asyncio.gather(*tasks, return_exceptions=True))
-    node.dispose()
-    if not loop.is_closed():
-        loop.close()
-    asyncio.set_event_loop(None)
-
-
-@contextmanager
-def open_desk(config: RunConfig, progress: Progress) -> Iterator[Desk]:
-    """
-    Give the mode of a run file its venue and its account for as long as the run takes.
-
-    Raises
-    ------
-    InputError
-        If no market of the file can be quoted, or the paper account is in use or damaged.
-    SourceUnavailableError
-        If the venue cannot be reached.
-
-    """
-    if config.mode == "paper":
-        endpoint = paper_endpoint(config)
-        market = look_at_market(endpoint.url, candidates(config))
-        progress.say(market.sentence)
-        store = open_store(config, market.coin)
-        try:
-            store.take()
-        except PaperStateError as error:
-            raise InputError(
-                str(error), str(store.path), "one run at a time, or another live.state_dir"
-            ) from error
-        with closing(store):
-            yield PaperDesk(config, endpoint, market, store, progress)
-        return
-    process = LoopbackProcess(
-        flow=config.live.flow,
-        equity=str(config.account.equity),
-        seed=config.seed,
-        dex=split_coin(config.market.coin)[0],
-        coin=config.market.coin,
-        block_ms=config.live.block_ms,
-    )
-    with process:
-        endpoint = process.endpoint()
-        yield LocalDesk(config, endpoint, look_at_market(endpoint.url, config.market.coin))
 
 
 def run(config: RunConfig, *, out: Path | None = None, progress: Progress | None = None) -> LiveResult:

@@ -1,0 +1,67 @@
+"""The modes of a run on the wall clock: which venue, whose account, and where what outlives the run is kept."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from contextlib import contextmanager
+from pathlib import Path
+
+from amm500_catalog.errors import InputError
+from amm500_nautilus.runtime.config import RunConfig
+from amm500_nautilus.runtime.endpoint import LoopbackProcess
+from amm500_nautilus.runtime.live_desk import Desk
+from amm500_nautilus.runtime.live_local import LocalDesk
+from amm500_nautilus.runtime.live_market import look_at_market
+from amm500_nautilus.runtime.live_paper import PaperDesk
+from amm500_nautilus.runtime.live_paper import candidates
+from amm500_nautilus.runtime.live_paper import open_store
+from amm500_nautilus.runtime.live_paper import paper_endpoint
+from amm500_nautilus.runtime.progress import Progress
+from amm500_nautilus.simulation.paper_state import PaperStateError
+from hyperliquid_hip3.constants import split_coin
+
+
+def monitor_folder(config: RunConfig, run_dir: Path) -> Path:
+    """Return where journal and control socket are: a local run's end with it, a paper account's outlive the run."""
+    if config.mode == "local":
+        return run_dir / "monitor"
+    return Path(config.live.state_dir or f"runs/state/{config.name}") / "monitor"
+
+
+@contextmanager
+def open_desk(config: RunConfig, progress: Progress) -> Iterator[Desk]:
+    """
+    Give the mode of a run file its venue and its account for as long as the run takes.
+
+    Raises
+    ------
+    InputError
+        If no market of the file can be quoted, or the paper account is in use or damaged.
+    SourceUnavailableError
+        If the venue cannot be reached.
+
+    """
+    if config.mode == "paper":
+        endpoint = paper_endpoint(config)
+        market = look_at_market(endpoint.url, candidates(config))
+        progress.say(market.sentence)
+        store = open_store(config, market.coin)
+        try:
+            store.take()
+        except PaperStateError as error:
+            raise InputError(
+                str(error), str(store.path), "one run at a time, or another live.state_dir"
+            ) from error
+        with closing(store):
+            yield PaperDesk(config, endpoint, market, store, progress)
+        return
+    process = LoopbackProcess(
+        flow=config.live.flow,
+        equity=str(config.account.equity),
+        seed=config.seed,
+        dex=split_coin(config.market.coin)[0],
+        coin=config.market.coin,
+        block_ms=config.live.block_ms,
+    )
+    with process:
+        endpoint = process.endpoint()
+        yield LocalDesk(config, endpoint, look_at_market(endpoint.url, config.market.coin))
