@@ -14,6 +14,7 @@ from hyperliquid_hip3.notices import NoticeKind
 from tests.adapter.exec_scene import BUY
 from tests.adapter.exec_scene import COIN
 from tests.adapter.exec_scene import IID
+from tests.adapter.exec_scene import SELL
 from tests.adapter.exec_scene import USER
 from tests.adapter.exec_scene import eventually
 from tests.adapter.exec_scene import exec_side
@@ -239,6 +240,37 @@ def test_actions_that_no_command_asked_for_are_told_to_who_counts_them(tmp_path)
 
             side.msgbus.publish(side.config.leverage_topic, 5)
             await eventually(lambda: charged == ["updateLeverage"])
+
+    play(story)
+
+
+def test_cancels_and_modifies_of_our_own_making_are_told_once_each_to_who_counts_them(tmp_path):
+    async def story():
+        async with exec_side(tmp_path) as side:
+            charged = []
+            side.msgbus.subscribe(ACTION_TOPIC, charged.append)
+            resting = side.limit(SELL, "690.05", "0.500")
+            await side.resting(resting)
+
+            # it would trade with our own resting order: that one goes first
+            side.submit(side.limit(BUY, "690.05", "0.100", ioc=True))
+            await eventually(lambda: resting.is_closed)
+            assert charged == ["cancelByCloid"]
+
+            raced = side.limit(BUY, "690.00", "0.500")
+            await side.resting(raced)
+            side.venue.faults.set("ws_late", only="userFills", value=6)
+            side.venue.faults.set("ws_drop", only="user", times=1)
+            side.take(-1, "0.2", "690.00")
+            side.modify(raced, price="689.95")
+            # what was filled meanwhile rests too much: the size is brought down
+            await eventually(lambda: str(raced.filled_qty) == "0.200")
+            await eventually(lambda: Decimal(side.venue_orders()[0]["sz"]) == Decimal("0.3"))
+            assert charged == ["cancelByCloid", "batchModify"]
+
+            side.cancel(raced)
+            await eventually(lambda: raced.is_closed)
+            assert len(charged) == 2
 
     play(story)
 

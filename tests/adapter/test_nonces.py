@@ -177,6 +177,60 @@ def test_a_write_that_fails_hands_out_nothing(path, monkeypatch):
         assert counter.take() == NOW + 1
 
 
+def count_writes(monkeypatch):
+    written = []
+    write = os.pwrite
+
+    def counting(descriptor, content, offset):
+        written.append(int(content))
+        return write(descriptor, content, offset)
+
+    monkeypatch.setattr(os, "pwrite", counting)
+    return written
+
+
+def test_a_reserve_spares_the_writes_of_the_nonces_within_it(path, monkeypatch):
+    clock = HandClock(NOW)
+    written = count_writes(monkeypatch)
+    with NonceCounter(path, now_ms=clock, reserve=100) as counter:
+        for ahead in (0, 10, 100, 101, 150):
+            clock.now_ms = NOW + ahead
+            assert counter.take() == NOW + ahead
+        assert written == [NOW + 100, NOW + 201]
+    # closed, it gives back what it did not use
+    assert written[2:] == [NOW + 150]
+    with NonceCounter(path, now_ms=HandClock(0), reserve=100) as counter:
+        assert counter.last == NOW + 150
+
+
+def test_a_killed_process_repeats_no_nonce_of_its_reserve(path):
+    counter = NonceCounter(path, now_ms=HandClock(NOW), reserve=100)
+    taken = [counter.take() for _ in range(150)]
+    # what a kill leaves: the file as it is, and no lock
+    content = path.read_bytes()
+    counter.close()
+    path.write_bytes(content)
+
+    with NonceCounter(path, now_ms=HandClock(NOW), reserve=100) as later:
+        assert taken[-1] < later.take() <= taken[-1] + 101
+
+
+def test_a_reserve_that_cannot_be_written_hands_out_nothing(path, monkeypatch):
+    with NonceCounter(path, now_ms=HandClock(NOW), reserve=1) as counter:
+        assert [counter.take(), counter.take()] == [NOW, NOW + 1]
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "pwrite", lambda descriptor, content, offset: 3)
+            with pytest.raises(SigningError, match="disk is full"):
+                counter.take()
+        assert counter.take() == NOW + 2
+
+
+def test_a_reserve_of_a_day_or_a_negative_one_is_refused(path):
+    for reserve in (-1, DAY_MS):
+        with pytest.raises(SigningError, match="`reserve`"):
+            NonceCounter(path, reserve=reserve)
+
+
 def test_a_closed_counter_hands_out_nothing(path):
     counter = NonceCounter(path)
     counter.close()

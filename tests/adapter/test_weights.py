@@ -181,6 +181,34 @@ def test_a_canceled_waiter_takes_nothing_and_lets_the_next_one_in() -> None:
     run(check())
 
 
+def test_an_action_takes_its_weight_at_once_unless_it_is_short_or_others_wait() -> None:
+    async def body() -> None:
+        time = Time()
+        weights = bucket(time)
+        assert weights.try_spend_on_action(99)
+        assert not weights.try_spend_on_action(2)
+        assert weights.level == 1
+
+        waiter = asyncio.create_task(weights.spend(50, is_action=True))
+        await time.settle()
+        # one would be there, but somebody came first
+        assert not weights.try_spend_on_action(1)
+
+        await time.advance(WINDOW_S)
+        await waiter
+        assert weights.level == 50
+        assert weights.try_spend_on_action(50)
+
+        canceled = asyncio.create_task(weights.spend(50, is_action=True))
+        await time.settle()
+        canceled.cancel()
+        await asyncio.gather(canceled, return_exceptions=True)
+        await time.advance(WINDOW_S)
+        assert weights.try_spend_on_action(100)
+
+    run(body())
+
+
 def test_after_a_429_queries_are_held_and_actions_are_not() -> None:
     async def check() -> None:
         time = Time()

@@ -1,4 +1,4 @@
-"""Runs on the recordings beside the project: a day of ^OEX bars, ten minutes of a recorded book."""
+"""Runs on the recordings beside the project: a morning of ^OEX bars, ten minutes of a recorded book."""
 
 from pathlib import Path
 from typing import Any
@@ -22,12 +22,12 @@ def run(config: str, out: Path, *values: str) -> int:
 
 
 @pytest.mark.slow
-def test_a_day_of_index_bars_adds_up(shared_dir: Path, tmp_path: Path) -> None:
+def test_a_morning_of_index_bars_adds_up(shared_dir: Path, tmp_path: Path) -> None:
     bars = shared_dir / "data" / "oex_5m" / "oex_5m.parquet"
     values = [
         "data.source=file",
         f"data.path={bars}",
-        "data.end=2025-12-17",
+        "data.end=2025-12-16T17:00:00Z",
         f"data.catalog={tmp_path / 'store'}",
     ]
     assert run("xyz100_30d.yaml", tmp_path / "run", *values) == 0
@@ -37,8 +37,8 @@ def test_a_day_of_index_bars_adds_up(shared_dir: Path, tmp_path: Path) -> None:
     assert sum(parts.values()) == pytest.approx(total, abs=1e-6)
     equity = pd.read_parquet(tmp_path / "run" / "equity.parquet")["equity"]
     assert equity.iloc[-1] - equity.iloc[0] == pytest.approx(total, abs=1e-6)
-    # one cash session of 6.5 hours
-    assert found["metrics"]["session_seconds"] == 23_400
+    # from the open at 14:30 UTC
+    assert found["metrics"]["session_seconds"] == 9_000
     assert found["data"]["simulated"] is True
     enough = (
         found["metrics"]["trades_per_day"] >= 200
@@ -48,7 +48,7 @@ def test_a_day_of_index_bars_adds_up(shared_dir: Path, tmp_path: Path) -> None:
     assert (found["verdict"] == "not_enough_trading") == (not enough)
     fills = pd.read_csv(tmp_path / "run" / "fills.csv")
     # the shipped ladder trades on real bars, so that none of the sums above is a sum of nothing
-    assert found["metrics"]["trades"] == len(fills) > 50
+    assert found["metrics"]["trades"] == len(fills) > 20
     assert parts["fees"] < 0
 
 

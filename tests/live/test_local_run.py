@@ -16,6 +16,7 @@ import pytest
 from amm500_nautilus.runtime.backtest import main as backtest_main
 from amm500_nautilus.runtime.live import main as live_main
 from amm500_nautilus.runtime.live import seconds_of
+from tests.live.processes import ended
 
 
 pytestmark = pytest.mark.live_node
@@ -57,8 +58,8 @@ def summary_of(out: Path) -> dict[str, Any]:
 
 def test_a_local_run_quotes_and_leaves_a_whole_run_directory_and_nothing_resting(tmp_path: Path) -> None:
     out = tmp_path / "run"
-    process = start(out, "20s")
-    printed, errors = process.communicate(timeout=180)
+    with ended(start(out, "20s")) as process:
+        printed, errors = process.communicate(timeout=180)
     assert process.returncode == 0, errors
     assert "SIMULATED DATA, ITS BARS TOO" in printed
     assert all((out / name).is_file() for name in FILES)
@@ -78,15 +79,15 @@ def test_a_local_run_quotes_and_leaves_a_whole_run_directory_and_nothing_resting
 
 def test_a_run_that_is_told_to_stop_ends_cleanly(tmp_path: Path) -> None:
     out = tmp_path / "run"
-    process = start(out, "1h")
-    deadline = time.monotonic() + 90
-    log = tmp_path / "run.partial" / "log" / "node.log"
-    while not (log.is_file() and "MarketMaker: RUNNING" in log.read_text()):
-        assert time.monotonic() < deadline, "the run never began to quote"
-        assert process.poll() is None, process.stderr.read() if process.stderr else ""
-        time.sleep(0.1)
-    process.send_signal(signal.SIGTERM)
-    _, errors = process.communicate(timeout=90)
+    with ended(start(out, "1h")) as process:
+        deadline = time.monotonic() + 90
+        log = tmp_path / "run.partial" / "log" / "node.log"
+        while not (log.is_file() and "MarketMaker: RUNNING" in log.read_text()):
+            assert time.monotonic() < deadline, "the run never began to quote"
+            assert process.poll() is None, process.stderr.read() if process.stderr else ""
+            time.sleep(0.1)
+        process.send_signal(signal.SIGTERM)
+        _, errors = process.communicate(timeout=90)
     assert process.returncode == 0, errors
     assert "0 orders left resting" in (out / "run.log").read_text()
 

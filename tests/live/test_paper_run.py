@@ -23,6 +23,7 @@ from amm500_nautilus.runtime.live_paper import candidates
 from amm500_nautilus.runtime.live_paper import paper_venue_config
 from hyperliquid_loopback.config import VenueConfig
 from hyperliquid_loopback.venue import LoopbackVenue
+from tests.live.processes import ended
 
 
 pytestmark = pytest.mark.live_node
@@ -135,18 +136,20 @@ def tight(*more: str) -> list[str]:
 def test_a_paper_run_needs_no_key_sends_no_order_and_leaves_a_whole_run_directory(
     venue: LoopbackVenue, tmp_path: Path
 ) -> None:
-    process = start(
-        command(
-            venue.url,
-            tmp_path,
-            "run",
-            "--quiet",
-            "--duration",
-            "25s",
-            *tight("market.candidates=[zz:NOPE, km:US500]"),
+    with ended(
+        start(
+            command(
+                venue.url,
+                tmp_path,
+                "run",
+                "--quiet",
+                "--duration",
+                "25s",
+                *tight("market.candidates=[zz:NOPE, km:US500]"),
+            )
         )
-    )
-    printed, errors = process.communicate(timeout=180)
+    ) as process:
+        printed, errors = process.communicate(timeout=180)
     assert process.returncode == 0, errors
     out = tmp_path / "run"
     assert all((out / name).is_file() for name in FILES)
@@ -175,18 +178,18 @@ def test_a_paper_run_needs_no_key_sends_no_order_and_leaves_a_whole_run_director
 def test_a_killed_run_s_account_is_taken_up_and_a_second_run_beside_it_is_refused(
     venue: LoopbackVenue, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    first = start(command(venue.url, tmp_path, "first", "--quiet", "--duration", "1h", *tight()))
-    try:
+    with ended(
+        start(command(venue.url, tmp_path, "first", "--quiet", "--duration", "1h", *tight()))
+    ) as first:
         wait_for(first, lambda: held_lots(tmp_path) != 0, "a position was kept")
         beside = command(venue.url, tmp_path, "beside", "--quiet", "--duration", "5s")
         assert live_main(beside[2:]) == 2
         assert "in use by another run" in capsys.readouterr().err
-    finally:
-        first.kill()
-        first.communicate()
     left = kept(tmp_path)
-    second = start(command(venue.url, tmp_path, "second", "--quiet", "--duration", "8s", *tight()))
-    _, errors = second.communicate(timeout=180)
+    with ended(
+        start(command(venue.url, tmp_path, "second", "--quiet", "--duration", "8s", *tight()))
+    ) as second:
+        _, errors = second.communicate(timeout=180)
     assert second.returncode == 0, errors
     said = (tmp_path / "second" / "run.log").read_text()
     balance = Decimal(left["balance_nano"]) / 10**9
@@ -203,14 +206,13 @@ def test_a_killed_run_s_account_is_taken_up_and_a_second_run_beside_it_is_refuse
 def test_a_run_that_is_told_to_stop_leaves_nothing_resting_and_keeps_its_account(
     venue: LoopbackVenue, tmp_path: Path
 ) -> None:
-    process = start(command(venue.url, tmp_path, "run", "--quiet", "--duration", "1h", *tight()))
-    try:
+    with ended(
+        start(command(venue.url, tmp_path, "run", "--quiet", "--duration", "1h", *tight()))
+    ) as process:
         # what the address has sent is part of what is kept: orders rest now
         wait_for(process, lambda: kept(tmp_path).get("address", {}).get("used", 0) > 10, "it quoted")
         process.send_signal(signal.SIGTERM)
-        _, errors = process.communicate(timeout=90)
-    finally:
-        process.kill()
+        _, errors = process.communicate(timeout=LIVENESS_S)
     assert process.returncode == 0, errors
     assert "0 orders left resting" in (tmp_path / "run" / "run.log").read_text()
     assert not pd.read_csv(tmp_path / "run" / "orders.csv")["open_at_end"].any()
@@ -221,14 +223,11 @@ def test_a_run_that_is_told_to_stop_while_it_comes_up_does_not_go_on(
     venue: LoopbackVenue, tmp_path: Path
 ) -> None:
     """Whether it had begun to quote or not: told once, it ends, and never as if the venue had not been there."""
-    process = start(command(venue.url, tmp_path, "run", "--quiet", "--duration", "1h"))
-    try:
+    with ended(start(command(venue.url, tmp_path, "run", "--quiet", "--duration", "1h"))) as process:
         log = tmp_path / "run.partial" / "log" / "node.log"
         wait_for(process, log.is_file, "the node began")
         process.send_signal(signal.SIGTERM)
-        _, errors = process.communicate(timeout=60)
-    finally:
-        process.kill()
+        _, errors = process.communicate(timeout=LIVENESS_S)
     assert process.returncode in {0, 130}, errors
     assert "Traceback" not in errors
 

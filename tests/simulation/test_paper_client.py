@@ -159,7 +159,10 @@ def delays(scene: ClientScene) -> list[float]:
     ]
 
 
-@pytest.mark.parametrize(("latency", "cdf"), [(NEAR_VALIDATORS, lognormal), (HOME_LINE, home_line)])
+@pytest.mark.parametrize(
+    ("latency", "cdf"),
+    [(NEAR_VALIDATORS, lognormal), pytest.param(HOME_LINE, home_line, marks=pytest.mark.soak)],
+)
 def test_acknowledgements_come_after_delays_of_the_configured_distribution(
     latency: LatencyConfig, cdf: Callable[[float], float]
 ) -> None:

@@ -134,7 +134,9 @@ def test_prices_trend_over_seconds_and_not_over_minutes(levels):
     assert deviation[60] == pytest.approx(deviation[30], rel=0.1)
 
 
-@pytest.mark.parametrize(("interval_s", "hours"), [(60, 4), (300, 12), (900, 24), (3600, 72)])
+@pytest.mark.parametrize(
+    ("interval_s", "hours"), [(60, 4), (300, 12), (900, 24), pytest.param(3600, 72, marks=pytest.mark.soak)]
+)
 @pytest.mark.parametrize("deviation_bps", [0.2, 0.5])
 def test_a_minute_s_change_is_consistent_with_bars_of_any_length(tmp_path, interval_s, hours, deviation_bps):
     bars = walk_bars(hours=hours, seed=4, interval_s=interval_s, deviation_bps=deviation_bps)

@@ -11,6 +11,7 @@ from nautilus_trader.model.objects import Money
 from amm500_catalog import USDH
 from amm500_nautilus.risk.budget import BudgetConfig
 from amm500_nautilus.simulation.latency import LatencyConfig
+from amm500_nautilus.strategy import CLIENT_ACTION_TOPIC
 from tests.simulation.market import price
 from tests.simulation.market import size
 from tests.strategy.scene import IID
@@ -248,6 +249,22 @@ def test_only_cancels_leave_when_the_budget_is_down_to_its_reserve() -> None:
     assert later == {"cancel"}
     assert "budget" in scene.at(29).reasons
     assert scene.maker.budget.sent <= 40
+
+
+def test_what_the_client_sends_by_itself_is_taken_off_the_budget() -> None:
+    def client_sends(maker: Any) -> None:
+        for kind in ("scheduleCancel", "updateLeverage", "cancelByCloid"):
+            maker.msgbus.publish(CLIENT_ACTION_TOPIC, kind)
+
+    alone = play(still(10), budget=BudgetConfig())
+    scene = play(still(10), [(5.0, client_sends)], budget=BudgetConfig())
+    assert scene.maker.budget.sent == alone.maker.budget.sent + 3
+    # also where actions are counted for the report
+    assert [(a.kind, a.count) for a in scene.actions if a.kind not in ("place", "modify", "cancel")] == [
+        ("scheduleCancel", 1),
+        ("updateLeverage", 1),
+        ("cancelByCloid", 1),
+    ]
 
 
 def test_no_order_is_ever_sent_on_an_empty_budget() -> None:

@@ -1,0 +1,233 @@
+"""``amm500 analyze``: seven days are judged by what is on disk, and less than that is never a pass."""
+
+import json
+import sqlite3
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from amm500_nautilus.report.analysis import Evidence
+from amm500_nautilus.report.analysis import imbalances
+from amm500_nautilus.report.analysis import judge
+from amm500_nautilus.report.analysis import measure
+from amm500_nautilus.runtime.analyze_evidence import gather
+from amm500_nautilus.runtime.analyze_evidence import uptime
+from amm500_nautilus.runtime.cli import main
+from tests.runtime.journal_scene import CONTEXT
+from tests.runtime.journal_scene import DAY
+from tests.runtime.journal_scene import MINUTE
+from tests.runtime.journal_scene import NS
+from tests.runtime.journal_scene import START
+from tests.runtime.journal_scene import write_journal
+
+
+GOOD = {"growth": 100.0, "swing": 0.0}
+
+
+def week(days: float = 7.5, **changes: Any) -> Evidence:
+    """A week that passes everything: 1,440 maker fills a day, ten percent of growth."""
+    stamps = np.arange(START, START + int(days * DAY) + 1, MINUTE, dtype=np.int64)
+    count = len(stamps)
+    path = 10_000 + np.linspace(0, 1_000, count) + np.where(np.arange(count) % 120 >= 60, 3.0, 0.0)
+    plain: dict[str, Any] = {
+        "name": "week",
+        "mode": "paper",
+        "market": "km:US500",
+        "collateral": "USDH",
+        "source": "hyperliquid, live",
+        "simulated": False,
+        "start_ns": int(stamps[0]),
+        "end_ns": int(stamps[-1]),
+        "ts_ns": stamps,
+        "equity": path,
+        "position": np.zeros(count),
+        "mid": np.full(count, 690.0),
+        "leverage": np.full(count, 10.0),
+        "margin_ratio": np.full(count, 0.1),
+        "fill_ns": stamps.copy(),
+        "fill_value": np.full(count, 345.0),
+        "fill_is_maker": np.ones(count),
+        "funding_ns": stamps[::60],
+        "funding": np.full(len(stamps[::60]), 0.01),
+        "halt_ns": np.array([], dtype=np.int64),
+        "liquidation_ns": np.array([], dtype=np.int64),
+        "two_sided": 0.95,
+    }
+    return Evidence(**(plain | changes))
+
+
+def passed(evidence: Evidence) -> dict[str, bool | None]:
+    return {check.name: check.passed for check in judge(evidence).checks}
+
+
+def test_a_week_that_reaches_everything_passes_with_the_best_grade() -> None:
+    found = judge(week())
+    assert (found.verdict, found.grade, found.reasons) == ("pass", "excellent", ())
+    assert found.figures.days == pytest.approx(7.0, abs=0.01)
+
+
+@pytest.mark.parametrize("days", [0.1, 3.0, 6.9])
+def test_less_than_seven_days_are_not_enough_data_however_good(days: float) -> None:
+    found = judge(week(days))
+    assert found.verdict == "not_enough_data"
+    assert found.reasons[0].startswith("span_days")
+
+
+def test_a_week_with_a_day_s_hole_is_not_enough_data() -> None:
+    whole = week()
+    kept = (whole.ts_ns < START + 3 * DAY) | (whole.ts_ns > START + 4 * DAY)
+    holes = {
+        name: getattr(whole, name)[kept]
+        for name in ("ts_ns", "equity", "position", "mid", "leverage", "margin_ratio")
+    }
+    found = judge(replace(whole, **holes))
+    assert found.verdict == "not_enough_data"
+    assert found.reasons[0].startswith("coverage")
+
+
+@pytest.mark.parametrize(
+    ("changes", "name"),
+    [
+        ({"halt_ns": np.array([START + 5 * DAY])}, "kill_switch_halts"),
+        ({"liquidation_ns": np.array([START + 5 * DAY])}, "liquidations"),
+        ({"two_sided": 0.5}, "two_sided_uptime"),
+        ({"two_sided": None}, "two_sided_uptime"),
+        ({"fill_value": np.full(10_801, 1.0)}, "turnover_per_day"),
+    ],
+)
+def test_what_must_hold_fails_the_week_even_at_the_best_grade(changes: dict[str, Any], name: str) -> None:
+    found = judge(week(**changes))
+    assert found.verdict == "fail"
+    assert any(reason.startswith(name) for reason in found.reasons)
+
+
+def test_a_halt_fails_a_run_that_is_too_short_as_well() -> None:
+    assert judge(week(1.0, halt_ns=np.array([START + DAY // 2]))).verdict == "fail"
+
+
+def test_a_halt_before_the_last_seven_days_is_no_longer_counted() -> None:
+    assert judge(week(10.0, halt_ns=np.array([START + DAY]))).verdict == "pass"
+
+
+def test_four_of_five_pass_and_three_do_not() -> None:
+    taking = week(fill_is_maker=np.zeros(10_801))
+    assert (judge(taking).verdict, judge(taking).grade) == ("pass", "good")
+    quiet = replace(taking, equity=10_000 + (taking.equity - 10_000) * 0.3)
+    found = judge(quiet)
+    assert (found.verdict, found.grade) == ("fail", "acceptable")
+    assert [reason.split()[0] for reason in found.reasons] == ["maker_ratio", "roi"]
+
+
+def test_drawdown_and_return_are_those_of_the_path() -> None:
+    path = np.concatenate([np.full(5_000, 10_000.0), np.full(5_801, 9_900.0)])
+    figures = measure(week(equity=path))
+    assert figures.max_drawdown == pytest.approx(0.01)
+    assert figures.roi == pytest.approx(-0.01)
+    assert passed(week(equity=path))["max_drawdown"] is False
+
+
+def test_an_equity_that_never_moved_has_no_sharpe_and_that_is_no_pass_of_it() -> None:
+    found = passed(week(equity=np.full(10_801, 10_000.0)))
+    assert found["sharpe"] is None
+    assert judge(week(equity=np.full(10_801, 10_000.0))).verdict == "fail"
+
+
+def test_times_beyond_the_threshold_are_counted_once_each() -> None:
+    evidence = week(1.0)
+    held = np.zeros(len(evidence.ts_ns))
+    # 2.5 % of 10,000 at 10x is 2,500: 3.6 contracts
+    held[0:3] = held[100:200] = 4.0
+    held[300] = -4.0
+    held[400] = 3.0
+    assert imbalances(replace(evidence, position=held, equity=np.full(len(held), 10_000.0)), 0.025) == 3
+
+
+def test_a_sample_counts_until_the_next_and_a_hole_counts_as_silence() -> None:
+    def sample(second: int, bid: float | None, ask: float | None) -> dict[str, Any]:
+        return {"ts_ns": second * NS, "bid": bid, "ask": ask, "mid": 690.0}
+
+    rows = [
+        sample(0, 689.9, 690.1),
+        sample(10, 689.9, None),
+        sample(20, None, None),
+        sample(30, 600.0, 690.1),
+    ]
+    rows += [sample(40, 689.9, 690.1), sample(100, 689.9, 690.1)]
+    assert uptime(rows) == (pytest.approx(0.3), pytest.approx(0.1))  # type: ignore[arg-type]
+    assert uptime(rows[:1]) == (None, None)  # type: ignore[arg-type]
+
+
+@pytest.fixture(scope="module")
+def journal(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("week") / "monitor"
+    return write_journal(folder, **GOOD, days=7.2, context=CONTEXT, runs=3)  # type: ignore[arg-type]
+
+
+def test_a_journal_s_session_is_judged_over_all_its_restarts(
+    journal: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = journal.read_bytes()
+    assert main(["analyze", str(journal.parent.parent), "--json"]) == 0
+    printed = json.loads(capsys.readouterr().out)
+    written = json.loads((journal.parent / "analysis.json").read_text())
+    assert printed == written
+    assert (written["verdict"], written["grade"], written["mode"]) == ("pass", "excellent", "paper")
+    assert written["figures"]["fills"] == pytest.approx(7 * 1_440, abs=2)
+    assert written["figures"]["roi"] == pytest.approx(700 / 10_020, rel=0.02)
+    assert written["gaps"][0] == "the session took 3 runs"
+    assert written["data"] == {"source": "hyperliquid, live", "simulated": False}
+    # reading leaves a journal as it was
+    assert journal.read_bytes() == before
+
+
+def test_an_analysis_is_printed_with_its_limits(journal: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["analyze", str(journal), "--days", "100"]) == 1
+    said = capsys.readouterr().out
+    assert "verdict: not_enough_data" in said
+    assert "span_days" in said
+    assert ">= 100" in said
+    assert "fills are simulated" in said
+
+
+def test_a_transfer_is_no_profit(tmp_path: Path) -> None:
+    path = write_journal(tmp_path, days=0.5, transfer=5_000.0)
+    figures = measure(gather(path))
+    assert abs(figures.roi) < 1e-4
+    assert figures.max_drawdown < 1e-4
+
+
+def test_only_a_kill_switch_that_really_halted_counts(tmp_path: Path) -> None:
+    halts = (
+        ("drawdown", {"halted": 1.0}),
+        ("session_loss", {"drill": 1.0, "halted": 1.0}),
+        ("book_stale", {}),
+        ("losing_streak", {"halted": 1.0}),
+        ("operator_flatten", {}),
+    )
+    path = write_journal(tmp_path, days=0.2, halts=halts)
+    assert measure(gather(path)).halts == 2
+
+
+def test_what_is_no_run_is_refused_in_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["analyze", str(tmp_path)]) == 2
+    assert "neither a summary nor a journal" in capsys.readouterr().err
+    other = tmp_path / "other.sqlite"
+    with sqlite3.connect(other) as connection:
+        connection.execute("CREATE TABLE x (y)")
+    connection.close()
+    assert main(["analyze", str(other)]) == 2
+    assert "is not a journal of this program" in capsys.readouterr().err
+    torn = tmp_path / "torn.sqlite"
+    torn.write_bytes(b"SQLite format 3\x00" + b"\x01" * 200)
+    assert main(["analyze", str(torn)]) == 2
+    assert "cannot be read" in capsys.readouterr().err
+    assert main(["analyze", str(tmp_path), "--days", "0"]) == 2
+
+
+def test_a_journal_without_a_minute_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = write_journal(tmp_path, days=0.0, skip=range(1))
+    assert main(["analyze", str(path)]) == 2
+    assert "has no minute of session 1" in capsys.readouterr().err
