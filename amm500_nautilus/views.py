@@ -101,8 +101,8 @@ class BookReader:
         """
         if not self._net_own:
             return bid, bid_lots, ask, ask_lots
-        left_bid: float = bid_lots - self._orders.own(BUY).get(bid, 0)
-        left_ask: float = ask_lots - self._orders.own(SELL).get(ask, 0)
+        left_bid = float(bid_lots - self._orders.own(BUY).get(bid, 0))
+        left_ask = float(ask_lots - self._orders.own(SELL).get(ask, 0))
         book = self._netted
         if left_bid <= 0:
             bid, left_bid = _beyond(bid, BUY, book.bid_ticks, book.bid_lots) if book else (bid, bid_lots)

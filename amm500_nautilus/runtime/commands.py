@@ -1,13 +1,13 @@
 """What each ``amm500`` subcommand does; heavy rooms are imported only by the command that needs them."""
 
 import argparse
-import json
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from amm500_catalog.errors import InputError
+from amm500_nautilus.quoting.types import MarketShape
 from amm500_nautilus.quoting.types import Plan
 from amm500_nautilus.runtime.config import RunConfig
 from amm500_nautilus.runtime.config import load_config
@@ -35,17 +35,16 @@ def backtest(args: argparse.Namespace) -> int:
 def check(args: argparse.Namespace) -> int:
     """Validate a run file and print the first ladder it would quote."""
     from amm500_nautilus.quoting.engine import QuoteEngine  # noqa: PLC0415
-    from amm500_nautilus.runtime.backtest import market_shape  # noqa: PLC0415
     from amm500_nautilus.runtime.models import build  # noqa: PLC0415
 
     config = load_config(args.config, args.overrides)
-    price = config.market.price
-    if price is None:
+    opening = _opening(config)
+    if opening is None:
         print(
             f"{args.config}: valid; market.price is not set, so the ladder waits for the data's first price"
         )
         return DONE
-    shape = market_shape(config, price)
+    price, shape = opening
     engine = QuoteEngine(shape, build(config.strategy.quoting))
     equity, leverage = float(config.account.equity), config.account.leverage
     problems = engine.check(equity, leverage, price)
@@ -56,6 +55,20 @@ def check(args: argparse.Namespace) -> int:
     print(f"{args.config}: valid. First ladder of {config.market.coin} at {price:g} with {equity:,.0f}:")
     print(ladder_text(plan, shape.tick, shape.lot, price))
     return DONE
+
+
+def _opening(config: RunConfig) -> tuple[float, MarketShape] | None:
+    """Return the price that the data opens at, with tick and lot; None where that is not known before the run."""
+    from amm500_catalog.sources.recordings import first_book  # noqa: PLC0415
+    from amm500_nautilus.runtime.backtest import market_shape  # noqa: PLC0415
+
+    data, price = config.data, config.market.price
+    if price is not None:
+        return price, market_shape(config, price)
+    if data.source != "hl-book" or data.path is None or not Path(data.path).is_dir():
+        return None
+    instrument, mid = first_book(data.path, config.market.coin)
+    return mid, MarketShape(float(instrument.price_increment), float(instrument.size_increment))
 
 
 def ladder_text(plan: Plan, tick: float, lot: float, price: float) -> str:
@@ -191,16 +204,9 @@ def why(args: argparse.Namespace) -> int:
 
 def report(args: argparse.Namespace) -> int:
     """Build a run's tearsheet again."""
-    from amm500_nautilus.report.tearsheet import write_tearsheet  # noqa: PLC0415
-    from amm500_nautilus.report.terminal import print_summary  # noqa: PLC0415
+    from amm500_nautilus.runtime.report_again import report_again  # noqa: PLC0415
 
-    path = Path(args.run) / "summary.json"
-    if not path.is_file():
-        raise InputError("there is no summary.json", str(args.run), "a finished run directory")
-    summary = json.loads(path.read_text(encoding="utf-8"))
-    write_tearsheet(args.run, summary)
-    print_summary(summary, args.run)
-    return DONE
+    return report_again(args)
 
 
 def catalog(args: argparse.Namespace) -> int:

@@ -9,6 +9,7 @@ from typing import Annotated
 from typing import Any
 from typing import Literal
 from typing import Self
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel
 from pydantic import BeforeValidator
@@ -30,12 +31,19 @@ from amm500_nautilus.risk.budget import BudgetConfig
 from amm500_nautilus.risk.config import RiskConfig
 from amm500_nautilus.risk.config import merge_preset
 from amm500_nautilus.risk.flatten import FlattenConfig
+from amm500_nautilus.runtime.forecast_config import ForecastSection
+from amm500_nautilus.runtime.forecast_config import TrainingSection
 from amm500_nautilus.runtime.load import SECRET_WORDS
 from amm500_nautilus.runtime.load import apply_overrides
 from amm500_nautilus.runtime.load import read_yaml
 from amm500_nautilus.runtime.load import validate
 from amm500_nautilus.runtime.models import build
 from amm500_nautilus.runtime.models import model_of
+from amm500_nautilus.runtime.signer_section import Address
+from amm500_nautilus.runtime.signer_section import SignerSection
+from amm500_nautilus.runtime.signer_section import key_in
+from amm500_nautilus.runtime.supervise_section import SuperviseSection
+from amm500_nautilus.runtime.sweep_config import SweepSection
 from amm500_nautilus.simulation.config import FillConfig
 from amm500_nautilus.simulation.latency import LatencyConfig
 from amm500_nautilus.simulation.rules import VenueRules
@@ -43,6 +51,11 @@ from amm500_nautilus.simulation.rules import VenueRules
 
 STRICT = ConfigDict(extra="forbid", frozen=True)
 DAY_NS = 86_400 * 1_000_000_000
+# name and password come from the environment
+REDIS_URL = r"^rediss?://[A-Za-z0-9.\-]+(:\d{1,5})?/?$"
+# orders leave this machine, signed
+REAL_MODES = ("testnet", "live")
+MAIN_DOMAIN = ".hyperliquid.xyz"
 
 
 # YAML reads an unquoted date as a date
@@ -119,6 +132,13 @@ class DataSection(Section):
     def _check(self) -> Self:
         if self.source in ("file", "hl-book") and not self.path:
             raise ValueError(f"data.path is missing; source {self.source} needs the file or folder to read")
+        # what would be ignored in silence is a mistake: most often the source was forgotten
+        readers = {"path": ("file", "hl-book"), "columns": ("file",), "timezone": ("file",)}
+        for name, sources in readers.items():
+            if getattr(self, name) and self.source not in sources:
+                raise ValueError(
+                    f"data.{name} is read by source {' or '.join(sources)} alone, and source is {self.source}"
+                )
         secrets = [
             name for name in self.storage_options if any(word in name.lower() for word in SECRET_WORDS)
         ]
@@ -234,6 +254,7 @@ class StrategySection(Section):
     flatten: model_of(FlattenConfig) = model_of(FlattenConfig)()  # type: ignore[valid-type]
     risk_session: Literal["run", "day"] = "run"
     reference: str | None = None
+    forecast: ForecastSection = ForecastSection()
     cycle_ms: Annotated[int, Field(ge=100, le=60_000)] = 1_000
     max_order_events: Annotated[int, Field(ge=10)] = 300
 
@@ -268,30 +289,48 @@ class LiveSection(Section):
     """
     What a run on the wall clock needs beside the rest.
 
-    ``duration`` is ``120s``, ``30m``, ``6h`` or ``7d``; without it the run goes on until it is stopped. ``on_end`` is what becomes of a
-    position when it ends. ``url`` is the venue whose market a paper run hears (the main network by default). ``state_dir`` keeps a
-    paper account for the next run (``runs/state/<name>`` by default): one that was stopped or killed before its time, or that holds a
-    position, is taken up again unless ``resume`` is false. A local run keeps everything in its run directory.
-    ``flow`` is who else trades on the loopback venue of a local run: the market simulator, or a quiet ladder. ``metrics_port`` serves
-    figures for Prometheus on this machine (0 takes a free port; off by default).
+    ``duration`` is ``120s``, ``30m``, ``6h`` or ``7d``; without it the run goes on until it is stopped, and a restart keeps the end.
+    ``on_end`` is what becomes of a position when it ends: ``hold`` by default in live, ``flatten`` elsewhere. ``url`` is the venue in
+    place of the mode's own (the main network for paper and live, the test network for testnet). ``state_dir`` keeps what outlives a
+    run (``runs/state/<name>`` by default): the journal, and a paper account, which is taken up again unless ``resume`` is false. A
+    local run keeps everything in its run directory. ``flow`` is who else trades on the loopback venue of a local run: the market
+    simulator, or a quiet ladder. ``metrics_port`` serves figures for Prometheus on this machine (0 takes a free port; off by default). ``record`` keeps the whole session in the run directory,
+    for ``amm500 replay-diff``.
+
+    For testnet and live: ``user`` is the account's address (the master's, never the agent's), ``vault`` the vault or sub-account traded
+    for, ``signer`` where the agent's key is. ``max_equity_used`` is the most of the account's equity that quotes and loss limits go
+    by, collateral units; live requires it. ``paper_runs`` is where live looks for the paper run it must show. ``deadman_secs`` is how
+    far ahead the venue is told to cancel everything, where the account qualifies (0: never). ``adopt_foreign`` lets orders that are
+    not this program's be claimed and canceled.
+    ``cache`` mirrors the engine's cache into Redis (``redis://host:port``, ``rediss://`` with TLS; the password comes from the
+    environment, ``AMM500_REDIS_PASSWORD``).
     """
 
     duration: Annotated[str, Field(pattern=r"^[1-9]\d{0,5}[smhd]$")] | None = None
-    on_end: Literal["flatten", "hold"] = "flatten"
+    on_end: Literal["flatten", "hold"] | None = None
     url: Annotated[str, Field(pattern=r"^https?://[^\s/@]+/?$")] | None = None
     state_dir: Annotated[str, Field(min_length=1)] | None = None
     resume: bool = True
     metrics_port: Annotated[int, Field(ge=0, le=65_535)] | None = None
+    record: bool = False
     flow: Literal["simulated", "quiet"] = "simulated"
     block_ms: Annotated[int, Field(ge=10, le=10_000)] = 70
+    cache: Annotated[str, Field(pattern=REDIS_URL)] | None = None
     log_level: Literal["OFF", "ERROR", "WARNING", "INFO", "DEBUG"] = "WARNING"
+    user: Address | None = None
+    vault: Address | None = None
+    signer: SignerSection = SignerSection()
+    max_equity_used: PositiveFloat | None = None
+    paper_runs: Annotated[str, Field(min_length=1)] = "runs"
+    deadman_secs: Annotated[int, Field(ge=10, le=3_600)] | Literal[0] = 60
+    adopt_foreign: bool = False
 
 
 class RunConfig(Section):
     """A whole run file; ``mode`` says whether it is for ``run_backtest.py`` or for ``run_live.py``."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,80}$")]
-    mode: Literal["backtest", "local", "paper"] = "backtest"
+    mode: Literal["backtest", "local", "paper", "testnet", "live"] = "backtest"
     seed: Annotated[int, Field(ge=0, le=2**63 - 1)] = 7
     market: MarketSection = MarketSection()
     data: DataSection = DataSection()
@@ -302,7 +341,10 @@ class RunConfig(Section):
     venue: VenueSection = VenueSection()
     report: ReportSection = ReportSection()
     live: LiveSection = LiveSection()
+    supervise: SuperviseSection = SuperviseSection()
     stress: model_of(StressConfig) = model_of(StressConfig)()  # type: ignore[valid-type]
+    sweep: SweepSection | None = None
+    training: TrainingSection = TrainingSection()
 
     @field_validator("stress")
     @classmethod
@@ -314,7 +356,23 @@ class RunConfig(Section):
     def _check_mode(self) -> Self:
         if self.mode == "local" and self.live.url is not None:
             raise ValueError("live.url is set; a local run starts its own venue, mode paper hears another's")
+        if self.mode not in REAL_MODES:
+            return self
+        if self.live.user is None:
+            raise ValueError(f"live.user is missing; mode {self.mode} needs the account's address")
+        host = (urlsplit(self.live.url or "").hostname or "").rstrip(".")
+        if self.mode == "testnet" and f".{host}".endswith(MAIN_DOMAIN):
+            raise ValueError(f"live.url is the main network's; mode testnet never trades there ({host})")
+        if self.mode == "live" and self.live.max_equity_used is None:
+            raise ValueError(
+                "live.max_equity_used is missing; mode live needs the most that may be used, for example 1000"
+            )
         return self
+
+    @property
+    def on_end(self) -> Literal["flatten", "hold"]:
+        """What becomes of a position at the end: as said, else hold in live and flatten elsewhere."""
+        return self.live.on_end or ("hold" if self.mode == "live" else "flatten")
 
     @model_validator(mode="after")
     def _build_all(self) -> Self:
@@ -339,6 +397,12 @@ def load_config(path: str | Path, overrides: list[str] | None = None) -> RunConf
 
     """
     raw = apply_overrides(read_yaml(Path(path)), overrides or [])
+    place = key_in(raw)
+    if place is not None:
+        # nothing of it is repeated: it may be a real one
+        raise InputError(
+            f"{place} holds what looks like a secret key", str(path), "the environment, or a keystore"
+        )
     return validate(RunConfig, raw, str(path))
 
 

@@ -6,6 +6,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from amm500_nautilus.runtime import cli
 from amm500_nautilus.runtime.backtest import main
 from tests.end_to_end.market import ROOT
 from tests.end_to_end.market import summary_of
@@ -76,6 +77,22 @@ def test_ten_minutes_of_a_recorded_book_simulate_nothing_but_our_fills(
     assert shares
     if len(fills):
         assert fills["unseen_level"].isin([0, 1, True, False]).all()
+
+
+def test_check_prints_the_ladder_of_a_recording_at_its_first_book(
+    shared_dir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    values = [f"data.path={shared_dir / 'data' / 'hl_l2_20250904'}", "market.coin=SOL"]
+    line = ["check", str(ROOT / "configs" / "hl_l2_replay.yaml")]
+    assert cli.main([*line, *(part for value in values for part in ("--set", value))]) == 0
+    said = capsys.readouterr().out
+    price = float(said.partition(" at ")[2].split()[0])
+    rows = [row.split() for row in said.splitlines() if row.split()[:1] in (["bid"], ["ask"])]
+    bids = [float(row[2]) for row in rows if row[0] == "bid"]
+    asks = [float(row[2]) for row in rows if row[0] == "ask"]
+    assert len(bids) == len(asks) == 15
+    # within the widest half-spread of the file, and a tick
+    assert price * (1 - 16e-4) < min(bids) < max(bids) < price < min(asks) < max(asks) < price * (1 + 16e-4)
 
 
 def flat(values: dict[str, Any], path: str = "") -> dict[str, Any]:

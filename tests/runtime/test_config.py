@@ -69,6 +69,14 @@ def test_the_span_of_the_data(data: dict, start: int, end: int) -> None:
             "name: x\ndata: {source: hl-book}\n", "data.path is missing", id="a recording without a path"
         ),
         pytest.param(
+            "name: x\ndata: {path: bars.csv}\n", "source is auto", id="a path that nobody would read"
+        ),
+        pytest.param(
+            "name: x\ndata: {source: generator, timezone: UTC}\n",
+            "data.timezone is read by source file alone",
+            id="a time zone that nobody would read",
+        ),
+        pytest.param(
             "name: x\ndata: {start: 2026-01-02, end: 2026-01-02}\n",
             "is not after data.start",
             id="an empty span",

@@ -240,6 +240,22 @@ def read_recording(
     return recording
 
 
+def first_book(folder: str, coin: str) -> tuple[Instrument, float]:
+    """
+    Return a recording's instrument and the mid of its first book, without importing it.
+
+    Raises
+    ------
+    InputError
+        If the file of books is absent or cannot be used.
+
+    """
+    table = _read(Path(folder) / f"{coin}_orderbooks.parquet")
+    prices = table[["bid_price_0", "ask_price_0"]].to_numpy()
+    instrument = instrument_of(market_of(coin, table["bid_size_0"].to_numpy()), prices, ts_ns=0)
+    return instrument, float(prices[0].mean())
+
+
 FILE_KINDS: Final = {"hl-book": ("orderbooks", "prices"), "hl-trades": ("trades",)}
 
 
