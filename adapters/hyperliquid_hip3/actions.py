@@ -167,6 +167,21 @@ def order_wire(order: OrderSpec) -> Action:
     return wire
 
 
+def modify_wire(oid: int | str, order: OrderSpec) -> Action:
+    """Return one modify as it stands in ``batchModify``: the order's number or own id, and what replaces it."""
+    return {"oid": _oid(oid), "order": order_wire(order)}
+
+
+def cancel_wire(asset: int, oid: int) -> Action:
+    """Return one cancel as it stands in ``cancel``."""
+    return {"a": _whole("asset", asset), "o": _whole("order number", oid)}
+
+
+def cancel_by_cloid_wire(asset: int, cloid: str) -> Action:
+    """Return one cancel as it stands in ``cancelByCloid``."""
+    return {"asset": _whole("asset", asset), "cloid": _cloid(cloid)}
+
+
 def order_action(orders: Sequence[OrderSpec], *, priority: int | None = None) -> Action:
     """
     Return the ``order`` action of one or more orders.
@@ -217,19 +232,19 @@ def batch_modify_action(
         If there is nothing to modify, or an order cannot be sent as it is.
 
     """
-    wires = [{"oid": _oid(oid), "order": order_wire(order)} for oid, order in _some(modifies)]
+    wires = [modify_wire(oid, order) for oid, order in _some(modifies)]
     return _with_flag({"type": "batchModify", "modifies": wires}, "a", always_place)
 
 
 def cancel_action(cancels: Sequence[tuple[int, int]], *, fast: bool = False) -> Action:
     """Return the ``cancel`` action of pairs (asset, order number); ``fast`` is refused by the venue for trigger orders."""
-    wires = [{"a": _whole("asset", asset), "o": _whole("order number", oid)} for asset, oid in _some(cancels)]
+    wires = [cancel_wire(asset, oid) for asset, oid in _some(cancels)]
     return _with_flag({"type": "cancel", "cancels": wires}, "f", fast)
 
 
 def cancel_by_cloid_action(cancels: Sequence[tuple[int, str]], *, fast: bool = False) -> Action:
     """Return the ``cancelByCloid`` action of pairs (asset, own id); its keys are spelled out where ``cancel`` has letters."""
-    wires = [{"asset": _whole("asset", asset), "cloid": _cloid(cloid)} for asset, cloid in _some(cancels)]
+    wires = [cancel_by_cloid_wire(asset, cloid) for asset, cloid in _some(cancels)]
     return _with_flag({"type": "cancelByCloid", "cancels": wires}, "f", fast)
 
 

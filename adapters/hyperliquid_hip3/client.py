@@ -153,6 +153,7 @@ class VenueClient:
         transport: Transport | None = None,
     ) -> None:
         self.host = host_of(url, schemes=("http", "https"))
+        self._url = url
         self.weights = WeightBucket() if weights is None else weights
         self.clock = ClockOffset() if clock is None else clock
         self._timeout_s = timeout_s
@@ -162,9 +163,33 @@ class VenueClient:
         self._now_ns = now_ns
         self._transport = HttpTransport(url) if transport is None else transport
         self._random = random.Random()  # noqa: S311 - spreads retries in time
+        # for whoever records: each action's kind and items, when it was sent, and when it was answered (ns UTC; None without an answer)
+        self.on_action: Callable[[str, int, int, int | None], None] | None = None
 
     def __repr__(self) -> str:
         return f"VenueClient({self.host})"
+
+    def with_timeout(self, timeout_s: float) -> "VenueClient":
+        """Return a client with this time for one attempt, which shares weight, clock, connections and who records with this one."""
+        if timeout_s == self._timeout_s:
+            return self
+        other = VenueClient(
+            self._url,
+            timeout_s=timeout_s,
+            weights=self.weights,
+            retries=self._retries,
+            deadline_s=self._deadline_s,
+            first_backoff_s=self._first_backoff_s,
+            clock=self.clock,
+            now_ns=self._now_ns,
+            transport=self._transport,
+        )
+        other.on_action = self._tell_action
+        return other
+
+    def _tell_action(self, kind: str, items: int, sent_ns: int, answered_ns: int | None) -> None:
+        if self.on_action is not None:
+            self.on_action(kind, items, sent_ns, answered_ns)
 
     # -- what the venue lists ---------------------------------------------------------------------------------------------------------
 
@@ -395,10 +420,16 @@ class VenueClient:
         """
         action = request.get("action")
         kind = str(action.get("type", "action")) if isinstance(action, Mapping) else "action"
-        weight = action_weight(batch_items(action) if isinstance(action, Mapping) else 1)
-        await self._spend_on_action(weight, kind, request.get("expiresAfter"))
+        items = batch_items(action) if isinstance(action, Mapping) else 1
+        await self._spend_on_action(action_weight(items), kind, request.get("expiresAfter"))
         raw = msgspec.json.encode(request)
-        reply = await self._transport.post("/exchange", raw, what=kind, timeout_s=self._timeout_s)
+        sent_ns, answered_ns = self._now_ns(), None
+        try:
+            reply = await self._transport.post("/exchange", raw, what=kind, timeout_s=self._timeout_s)
+            answered_ns = reply.sent_ns + reply.round_trip_ns
+        finally:
+            if self.on_action is not None:
+                self.on_action(kind, items, sent_ns, answered_ns)
         if reply.status == TOO_MANY:
             self.weights.hold_queries(HOLD_AFTER_429_S)
             raise RateLimitedError(f"{kind}: {self.host} wants fewer requests (HTTP 429)")
@@ -422,7 +453,8 @@ class VenueClient:
                 raise NotSentError(
                     f"{kind}: it would expire before it may be sent ({wait_ms / 1000:.1f} s to wait)"
                 )
-        await self.weights.spend(weight, is_action=True)
+        if not self.weights.try_spend_on_action(weight):
+            await self.weights.spend(weight, is_action=True)
 
     async def _ask(self, body: dict[str, Any]) -> tuple[Any, HttpReply]:
         kind = str(body["type"])

@@ -7,12 +7,19 @@ of everything else in a block, and cancels ahead of IOC and GTC orders, so class
 https://hyperliquid.gitbook.io/hyperliquid-docs/for-developers/api/nonces-and-api-wallets and protocol: matching and ordering.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 from typing import Final
 
-from hyperliquid_hip3.actions import Action
 from hyperliquid_hip3.actions import OrderSpec
+from hyperliquid_hip3.batches import BatchType
+from hyperliquid_hip3.batches import PackedAction
+from hyperliquid_hip3.batches import Wire
+from hyperliquid_hip3.batches import batch_action
+from hyperliquid_hip3.batches import cancel_item
+from hyperliquid_hip3.batches import modify_item
+from hyperliquid_hip3.batches import place_item
 
 
 # items of one action, protocol: error strings ("Signed action over weight limit of 200.")
@@ -30,14 +37,30 @@ class ActionClass(IntEnum):
     PLACE_OTHER = 5
 
 
+ACTION_TYPES: Final[dict[ActionClass, BatchType]] = {
+    ActionClass.CANCEL: "cancelByCloid",
+    ActionClass.CANCEL_NUMBER: "cancel",
+    ActionClass.MODIFY_ALO: "batchModify",
+    ActionClass.PLACE_ALO: "order",
+    ActionClass.MODIFY_OTHER: "batchModify",
+    ActionClass.PLACE_OTHER: "order",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class CancelItem:
-    """One order to be canceled: by our own id, or by the venue's number for an order that was adopted without one."""
+    """
+    One order to be canceled: by our own id, or by the venue's number for an order that was adopted without one.
+
+    ``is_command`` is False for a cancel that nobody but the adapter asked for.
+    """
 
     key: str
     asset: int
     cloid: str
     oid: int | None = None
+    wire: Wire | None = None
+    is_command: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,16 +69,22 @@ class PlaceItem:
 
     key: str
     spec: OrderSpec
-    wire: Action | None = None
+    wire: Wire | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ModifyItem:
-    """One order to be replaced; ``target`` is the venue's number or our own id of the order as it stands."""
+    """
+    One order to be replaced; ``target`` is the venue's number or our own id of the order as it stands.
+
+    ``is_command`` is False for a modify that nobody but the adapter asked for.
+    """
 
     key: str
     target: int | str
     spec: OrderSpec
+    wire: Wire | None = None
+    is_command: bool = True
 
 
 type Item = CancelItem | PlaceItem | ModifyItem
@@ -189,22 +218,22 @@ class Coalescer:
 
     def drain(self) -> list[Batch]:
         """Return everything queued as batches, in sending order, and start a new cycle."""
-        groups: dict[ActionClass, list[Item]] = {}
-        for cancel in self._cancels.values():
-            kind = ActionClass.CANCEL if cancel.oid is None else ActionClass.CANCEL_NUMBER
-            groups.setdefault(kind, []).append(cancel)
-        for modify in self._modifies.values():
-            kind = ActionClass.MODIFY_ALO if _is_alo(modify.spec) else ActionClass.MODIFY_OTHER
-            groups.setdefault(kind, []).append(modify)
-        for place in self._places.values():
-            kind = ActionClass.PLACE_ALO if _is_alo(place.spec) else ActionClass.PLACE_OTHER
-            groups.setdefault(kind, []).append(place)
+        cancels, modifies, places = self._cancels.values(), self._modifies.values(), self._places.values()
+        # no dictionary by class: the hash of an enumeration's member is slow
+        groups: tuple[tuple[ActionClass, list[Item]], ...] = (
+            (ActionClass.CANCEL, [item for item in cancels if item.oid is None]),
+            (ActionClass.CANCEL_NUMBER, [item for item in cancels if item.oid is not None]),
+            (ActionClass.MODIFY_ALO, [item for item in modifies if _is_alo(item.spec)]),
+            (ActionClass.PLACE_ALO, [item for item in places if _is_alo(item.spec)]),
+            (ActionClass.MODIFY_OTHER, [item for item in modifies if not _is_alo(item.spec)]),
+            (ActionClass.PLACE_OTHER, [item for item in places if not _is_alo(item.spec)]),
+        )
         self._places, self._modifies, self._cancels = {}, {}, {}
         self._start_over()
         size = self._max_items
         return [
             Batch(kind, tuple(items[start : start + size]))
-            for kind, items in sorted(groups.items())
+            for kind, items in groups
             for start in range(0, len(items), size)
         ]
 
@@ -223,3 +252,26 @@ class Coalescer:
 
 def _is_alo(spec: OrderSpec) -> bool:
     return spec.tif == "Alo" and spec.trigger is None
+
+
+def action_of(kind: ActionClass, items: Sequence[Item]) -> PackedAction:
+    """
+    Return the action of items of one class.
+
+    Raises
+    ------
+    SigningError
+        If one of them cannot be sent as it is.
+
+    """
+    return batch_action(
+        ACTION_TYPES[kind], [_made(item) if item.wire is None else item.wire for item in items]
+    )
+
+
+def _made(item: Item) -> Wire:
+    if isinstance(item, PlaceItem):
+        return place_item(item.spec)
+    if isinstance(item, ModifyItem):
+        return modify_item(item.target, item.spec)
+    return cancel_item(item.asset, item.cloid, item.oid)

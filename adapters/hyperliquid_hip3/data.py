@@ -59,6 +59,10 @@ from hyperliquid_hip3.ports import MakeSocket
 from hyperliquid_hip3.ports import Recorder
 from hyperliquid_hip3.providers import HyperliquidInstrumentProvider
 from hyperliquid_hip3.providers import InstrumentChange
+from hyperliquid_hip3.session_frames import DOWN_FRAME
+from hyperliquid_hip3.session_frames import REST_FRAME
+from hyperliquid_hip3.session_frames import own_frame
+from hyperliquid_hip3.session_frames import wire_of
 
 
 NS_PER_S: Final = 1_000_000_000
@@ -223,6 +227,11 @@ class HyperliquidDataClient(LiveMarketDataClient):
             self.bad_frames += 1
             self._log.error(f"a frame was dropped: {e}")
 
+    def _keep(self, channel: str, data: dict[str, Any], now_ns: int) -> None:
+        """Record what moved the books and came in no frame of the venue."""
+        if self._recorder is not None:
+            self._recorder.write(own_frame(channel, data), now_ns)
+
     def _up(self, *, is_deep: bool) -> Callable[[bool], None]:
         def on_up(is_reconnect: bool) -> None:
             if is_reconnect:
@@ -236,7 +245,9 @@ class HyperliquidDataClient(LiveMarketDataClient):
         def on_down(reason: str) -> None:
             self._log.warning(f"{'depth' if is_deep else 'market'} socket is down: {reason}")
             self._is_market_up = self._is_market_up and is_deep
-            self.feed.on_down(is_deep=is_deep, now_ns=self._clock.timestamp_ns())
+            now_ns = self._clock.timestamp_ns()
+            self._keep(DOWN_FRAME, {"is_deep": is_deep}, now_ns)
+            self.feed.on_down(is_deep=is_deep, now_ns=now_ns)
 
         return on_down
 
@@ -276,7 +287,9 @@ class HyperliquidDataClient(LiveMarketDataClient):
         try:
             snapshot = await self._client.l2_book(feed.coin)
             if feed.is_stale:
-                self.feed.on_rest_book(snapshot, self._clock.timestamp_ns(), self._mono_ns())
+                now_ns = self._clock.timestamp_ns()
+                self._keep(REST_FRAME, wire_of(snapshot), now_ns)
+                self.feed.on_rest_book(snapshot, now_ns, self._mono_ns())
         except HyperliquidError as e:
             self._log.warning(f"the book of {feed.coin} could not be asked for: {e}")
         finally:
@@ -305,8 +318,10 @@ class HyperliquidDataClient(LiveMarketDataClient):
             except TimeoutError:
                 pass
             self._meta_wanted.clear()
+            asked_ns = self._mono_ns()
             try:
                 await self._provider.refresh()
+                self.feed.described(asked_ns)
             except (HyperliquidError, ValueError) as e:
                 self._log.warning(f"the venue's descriptions could not be read again: {e}")
             await asyncio.sleep(min(META_SPACING_S, self._settings.meta_check_secs))

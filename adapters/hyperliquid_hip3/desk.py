@@ -18,11 +18,13 @@ from typing import Final
 
 from hyperliquid_hip3.actions import Action
 from hyperliquid_hip3.actions import OrderSpec
-from hyperliquid_hip3.actions import batch_modify_action
 from hyperliquid_hip3.actions import cancel_action
-from hyperliquid_hip3.actions import cancel_by_cloid_action
-from hyperliquid_hip3.actions import order_wire
+from hyperliquid_hip3.batches import cancel_item
+from hyperliquid_hip3.batches import made_ahead
+from hyperliquid_hip3.batches import modify_item
+from hyperliquid_hip3.batches import place_item
 from hyperliquid_hip3.cloids import CloidBook
+from hyperliquid_hip3.coalescer import ACTION_TYPES
 from hyperliquid_hip3.coalescer import ActionClass
 from hyperliquid_hip3.coalescer import CancelItem
 from hyperliquid_hip3.coalescer import Coalescer
@@ -30,6 +32,7 @@ from hyperliquid_hip3.coalescer import CycleCounts
 from hyperliquid_hip3.coalescer import Item
 from hyperliquid_hip3.coalescer import ModifyItem
 from hyperliquid_hip3.coalescer import PlaceItem
+from hyperliquid_hip3.coalescer import action_of
 from hyperliquid_hip3.desk_owner import DeskOwner
 from hyperliquid_hip3.doubts import Doubts
 from hyperliquid_hip3.doubts import OrderReader
@@ -182,7 +185,7 @@ class OrderDesk:
         if spec.cloid is None:
             raise ValueError(f"`spec` of {key} has no cloid")
         # made now, while the rest of the cycle is on its way
-        item = PlaceItem(key, spec, order_wire(spec))
+        item = PlaceItem(key, spec, place_item(spec))
         track = OrderTrack(
             key=key,
             cloid=spec.cloid,
@@ -228,7 +231,9 @@ class OrderDesk:
             return
         track.start_cancel()
         spec = self.shelf.spec(key)
-        item = CancelItem(key, spec.asset, track.cloid, None if track.cloid else track.oid)
+        oid = None if track.cloid else track.oid
+        wire = made_ahead(cancel_item, spec.asset, track.cloid, oid)
+        item = CancelItem(key, spec.asset, track.cloid, oid, wire, is_command)
         unsent = self._coalescer.cancel(item, self._monotonic_ns(), is_command=is_command)
         if unsent is not None and unsent.was_submit:
             self._apply(track, track.removed_unsent("canceled before it was sent", self._now_ns()))
@@ -343,10 +348,13 @@ class OrderDesk:
             self.flush()
 
     def _queue_modify(self, track: OrderTrack, quantity: Decimal, price: Decimal) -> None:
-        track.start_modify(quantity, price)
-        spec = self.shelf.spec(track.key)._replace(price=price, size=quantity)
+        change = track.start_modify(quantity, price)
+        spec = self.shelf.spec(track.key)._replace(price=price, size=change.size)
         target = track.oid if track.oid is not None else track.cloid
-        self._coalescer.modify(ModifyItem(track.key, target, spec), self._monotonic_ns())
+        # made now, while the rest of the cycle is on its way
+        wire = made_ahead(modify_item, target, spec)
+        item = ModifyItem(track.key, target, spec, wire, track.key not in self._own_modifies)
+        self._coalescer.modify(item, self._monotonic_ns())
 
     def _clear_the_way(self, taker: OrderTrack) -> None:
         # the venue would cancel our own resting orders that we trade into: better first than in the middle
@@ -357,34 +365,41 @@ class OrderDesk:
 
     def _ready(self, item: Item) -> Item | None:
         track = self._known(item.key)
-        if track.is_closed:
+        if track.phase is Phase.CLOSED:
             return None
+        if isinstance(item, ModifyItem):
+            return self._ready_modify(track, item)
         if isinstance(item, PlaceItem):
             track.sent()
-            return item
-        if isinstance(item, CancelItem):
-            if track.cancel is not None:
-                track.cancel.is_sent = True
-            return item
+        elif track.cancel is not None:
+            track.cancel.is_sent = True
+        return item
+
+    def _ready_modify(self, track: OrderTrack, item: ModifyItem) -> ModifyItem | None:
         change = track.modify
         if change is None:
             return None
         # filled since the command came: the wire size is what is left of it
-        change.size = change.quantity - track.filled
+        change.size = change.quantity - track.done
         change.old_oid = track.oid
         if change.size <= 0:
             self._apply(track, track.modify_refused("nothing is left of that quantity", self._now_ns()))
             return None
         change.is_sent = True
         target = track.oid if track.oid is not None else track.cloid
-        return ModifyItem(item.key, target, item.spec._replace(size=change.size, price=change.price))
+        spec = item.spec
+        if target == item.target and change.size == spec.size and change.price == spec.price:
+            return item
+        left = spec._replace(size=change.size, price=change.price)
+        return ModifyItem(item.key, target, left, is_command=item.is_command)
 
     def _dispatch(self, kind: ActionClass, items: list[Item]) -> None:
         try:
             if kind in (ActionClass.PLACE_ALO, ActionClass.PLACE_OTHER):
                 # an order that the venue knows and we do not would be a stranger's after a restart
                 self._storage.write("order ids", self.cloids.flush)
-            prepared = self._sender.prepare(_action(items))
+            made = action_of(kind, items)
+            prepared = self._sender.prepare(made.action, packed=made.packed)
         except (SigningError, HyperliquidError) as error:
             self._answer(items, ActionResult(not_done=f"NOT_SENT: {error}"))
             return
@@ -394,6 +409,8 @@ class OrderDesk:
         task = self._spawn(asyncio.wait_for(posting, None))
         self._posts.add(task)
         task.add_done_callback(self._posts.discard)
+        own = sum(not isinstance(item, PlaceItem) and not item.is_command for item in items)
+        self._sender.charge(ACTION_TYPES[kind], own)
 
     async def _post(self, items: list[Item], prepared: Prepared) -> None:
         self._answer(items, await self._sender.post(prepared))
@@ -519,7 +536,7 @@ class OrderDesk:
             self._own_modifies.discard(track.key)
         if track.is_closed:
             self._deferred.pop(track.key, None)
-            self._trimmed.difference_update(track.legs)
+            self._trimmed.difference_update(track.legs, track.aside)
             self.shelf.retire(track)
         else:
             self._trim(track)
@@ -546,7 +563,7 @@ class OrderDesk:
         current = track.current
         if current is None or track.excess <= 0 or track.modify is not None or track.cancel is not None:
             return
-        if track.wanted <= track.filled or current.oid in self._trimmed:
+        if track.wanted <= track.done or current.oid in self._trimmed:
             self.cancel(track.key, is_command=False)
         elif track.key not in self._deferred:
             self._trimmed.add(current.oid)
@@ -570,22 +587,3 @@ class OrderDesk:
             self._owner.on_notice(
                 NoticeKind.UNKNOWN_OUTCOME, f"a cancel was not sent: {error}", is_alarm=True
             )
-
-
-def _action(items: list[Item]) -> Action:
-    first = items[0]
-    if isinstance(first, PlaceItem):
-        places = [item for item in items if isinstance(item, PlaceItem)]
-        return {
-            "type": "order",
-            "orders": [order_wire(item.spec) if item.wire is None else item.wire for item in places],
-            "grouping": "na",
-        }
-    if isinstance(first, ModifyItem):
-        return batch_modify_action(
-            [(item.target, item.spec) for item in items if isinstance(item, ModifyItem)]
-        )
-    cancels = [item for item in items if isinstance(item, CancelItem)]
-    if first.oid is None:
-        return cancel_by_cloid_action([(item.asset, item.cloid) for item in cancels], fast=True)
-    return cancel_action([(item.asset, item.oid) for item in cancels if item.oid is not None], fast=True)

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 from typing import Any
 from typing import Final
 from weakref import WeakKeyDictionary
@@ -25,6 +26,10 @@ from hyperliquid_hip3.sockets import VenueSocket
 from hyperliquid_hip3.weights import SocketLimits
 
 
+if TYPE_CHECKING:
+    from hyperliquid_hip3.signing import Signer
+
+
 type SharedParts = dict[str, "SharedVenue"]
 
 
@@ -37,7 +42,7 @@ class SharedVenue:
     url : str
         The venue's REST address.
     timeout_s : float
-        The time one request may take; the first client's counts for both.
+        The time one request of ``client`` may take, see :meth:`client_for`.
 
     """
 
@@ -45,6 +50,10 @@ class SharedVenue:
         self.client = VenueClient(url, timeout_s=timeout_s)
         self.limits = SocketLimits()
         self.provider: HyperliquidInstrumentProvider | None = None
+
+    def client_for(self, config: HyperliquidDataClientConfig | HyperliquidExecClientConfig) -> VenueClient:
+        """Return the REST side with this client's own time for a request."""
+        return self.client.with_timeout(config.http_timeout_secs)
 
     def provider_for(
         self, config: HyperliquidDataClientConfig | HyperliquidExecClientConfig
@@ -108,7 +117,7 @@ class HyperliquidLiveDataClientFactory(LiveDataClientFactory):
         shared = shared_venue(loop, config.url, config.http_timeout_secs)
         return HyperliquidDataClient(
             loop,
-            client=shared.client,
+            client=shared.client_for(config),
             msgbus=msgbus,
             cache=cache,
             clock=clock,
@@ -141,22 +150,65 @@ class HyperliquidLiveExecClientFactory(LiveExecClientFactory):
             If the name is not the venue's.
 
         """
-        # a node that only reads needs nothing that signs
-        from hyperliquid_hip3.execution import HyperliquidExecutionClient  # noqa: PLC0415
+        return _execution_client(loop, name, config, msgbus, cache, clock, signer=None)
 
-        _require_name(name)
-        shared = shared_venue(loop, config.url, config.http_timeout_secs)
-        return HyperliquidExecutionClient(
-            loop,
-            client=shared.client,
-            msgbus=msgbus,
-            cache=cache,
-            clock=clock,
-            instrument_provider=shared.provider_for(config),
-            config=config,
-            make_socket=partial(VenueSocket, limits=shared.limits),
-            name=name,
-        )
+
+def signing_factory(signer: "Signer") -> type[HyperliquidLiveExecClientFactory]:
+    """
+    Return a factory whose clients sign with a key that was opened already, whatever their configuration says of one.
+
+    Parameters
+    ----------
+    signer : Signer
+        The key, for the venue that the configuration names.
+
+    """
+
+    class Factory(HyperliquidLiveExecClientFactory):
+        """Make the execution client with this signer."""
+
+        @staticmethod
+        def create(
+            loop: asyncio.AbstractEventLoop,
+            name: str,
+            config: HyperliquidExecClientConfig,
+            msgbus: MessageBus,
+            cache: Cache,
+            clock: LiveClock,
+        ) -> Any:
+            """Return an execution client that is not connected yet."""
+            return _execution_client(loop, name, config, msgbus, cache, clock, signer=signer)
+
+    return Factory
+
+
+def _execution_client(
+    loop: asyncio.AbstractEventLoop,
+    name: str,
+    config: HyperliquidExecClientConfig,
+    msgbus: MessageBus,
+    cache: Cache,
+    clock: LiveClock,
+    *,
+    signer: "Signer | None",
+) -> Any:
+    # a node that only reads needs nothing that signs
+    from hyperliquid_hip3.execution import HyperliquidExecutionClient  # noqa: PLC0415
+
+    _require_name(name)
+    shared = shared_venue(loop, config.url, config.http_timeout_secs)
+    return HyperliquidExecutionClient(
+        loop,
+        client=shared.client_for(config),
+        msgbus=msgbus,
+        cache=cache,
+        clock=clock,
+        instrument_provider=shared.provider_for(config),
+        config=config,
+        make_socket=partial(VenueSocket, limits=shared.limits),
+        name=name,
+        signer=signer,
+    )
 
 
 def _require_name(name: str) -> None:

@@ -101,14 +101,16 @@ class HttpTransport:
         sent_ns = time.time_ns()
         started = time.monotonic_ns()
         try:
+            # it is on its way from here on, and the timeout is set while it is
+            answer = self._client.post(
+                f"{self._url}{path}",
+                body=body,
+                headers=JSON_HEADERS,
+                # the client counts whole seconds: its own limit only clears up behind ours
+                timeout_secs=math.ceil(timeout_s) + 1,
+            )
             async with asyncio.timeout(timeout_s):
-                reply = await self._client.post(
-                    f"{self._url}{path}",
-                    body=body,
-                    headers=JSON_HEADERS,
-                    # the client counts whole seconds: its own limit only clears up behind ours
-                    timeout_secs=math.ceil(timeout_s) + 1,
-                )
+                reply = await answer
         except (TimeoutError, nautilus_pyo3.HttpTimeoutError) as e:
             raise TransportError(f"{what}: {self.host} did not answer within {timeout_s:g} s") from e
         except nautilus_pyo3.HttpError as e:

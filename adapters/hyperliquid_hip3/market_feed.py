@@ -351,6 +351,11 @@ class MarketFeed:
 
     # -- silence, time and the venue's descriptions ---------------------------------------------------------------
 
+    def described(self, asked_ns: int) -> None:
+        """Take note that the venue's descriptions were read, asked for at this time of the monotonic clock."""
+        for feed in self.feeds.values():
+            feed.watch.described_ns = asked_ns
+
     def on_down(self, *, is_deep: bool, now_ns: int) -> None:
         """Forget the books of a socket that went down; without the first one they are stale at once."""
         for coin, feed in self.feeds.items():

@@ -35,8 +35,8 @@ class NonceCounter:
     """
     Hands out nonces, ``max(last + 1, now)``, to any thread, and keeps the last one in a file.
 
-    A nonce is written before it is handed out, so a killed process repeats none. The file is locked for as long as the counter is
-    open: one process for one key.
+    A nonce is written before it is handed out, or one above it, so a killed process repeats none. The file is locked for as long as the
+    counter is open: one process for one key.
 
     Parameters
     ----------
@@ -44,6 +44,9 @@ class NonceCounter:
         The file of this signer, made with mode 0600 where it is missing; its folder must exist.
     now_ms : Callable[[], int], default wall_clock_ms
         The time in ms UTC.
+    reserve : int, default 0
+        How many nonces more are written as used with each write; the next so many need none. A killed process leaves a gap of at most
+        so many ms, a closed counter leaves none.
     on_unwritten : Callable[[str], None], optional
         Told when a nonce cannot be written, and the nonce is handed out all the same: the clock alone keeps a restart from repeating
         it. Without it nothing is handed out then.
@@ -60,10 +63,14 @@ class NonceCounter:
         path: Path,
         *,
         now_ms: Callable[[], int] = wall_clock_ms,
+        reserve: int = 0,
         on_unwritten: Callable[[str], None] | None = None,
     ) -> None:
+        if not 0 <= reserve < MAX_AHEAD_MS:
+            raise SigningError(f"`reserve` was {reserve}, must be 0 to {MAX_AHEAD_MS - 1}")
         self._path = path
         self._now_ms = now_ms
+        self._reserve = reserve
         self._on_unwritten = on_unwritten
         self._lock = threading.Lock()
         self._last = 0
@@ -73,6 +80,8 @@ class NonceCounter:
         except SigningError:
             self._file = _closed(self._file)
             raise
+        # the highest nonce that the file says is used
+        self._written = self._last
 
     def __enter__(self) -> Self:
         return self
@@ -106,12 +115,8 @@ class NonceCounter:
                     f"the last nonce, {self._last}, is more than a day ahead of the clock, {now}: the venue would refuse the next one;"
                     f" set the clock, and only if {self._path} was written by a wrong clock, remove it"
                 )
-            try:
-                _write(self._file, nonce, self._path)
-            except SigningError as error:
-                if self._on_unwritten is None:
-                    raise
-                self._on_unwritten(str(error))
+            if nonce > self._written:
+                self._reserve_to(nonce + self._reserve)
             self._last = nonce
             return nonce
 
@@ -119,10 +124,22 @@ class NonceCounter:
         """Write the file through to the disk and let another process have it; closing twice does nothing."""
         with self._lock:
             if self._file >= 0:
-                # the file was written, or its failure was told: what is left is to let go of it
-                with contextlib.suppress(OSError):
+                # the file was written, or its failure was told: what is left is to give back the reserve and let go of it
+                with contextlib.suppress(OSError, SigningError):
+                    if self._written > self._last:
+                        _write(self._file, self._last, self._path)
                     os.fsync(self._file)
                 self._file = _closed(self._file)
+
+    def _reserve_to(self, highest: int) -> None:
+        try:
+            _write(self._file, highest, self._path)
+        except SigningError as error:
+            if self._on_unwritten is None:
+                raise
+            self._on_unwritten(str(error))
+        else:
+            self._written = highest
 
 
 def _opened(path: Path) -> int:

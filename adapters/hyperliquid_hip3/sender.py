@@ -53,7 +53,9 @@ class ExchangePort(Protocol):
 class ActionSigner(Protocol):
     """The part of ``Signer`` that is needed here."""
 
-    def request(self, action: Action, *, nonce: int, expires_after_ms: int | None = None) -> dict[str, Any]:
+    def request(
+        self, action: Action, *, nonce: int, expires_after_ms: int | None = None, packed: bytes | None = None
+    ) -> dict[str, Any]:
         """Return the signed body."""
         ...
 
@@ -104,7 +106,7 @@ class ActionSender:
     on_pause : Callable[[RejectionKind, str], None]
         Told when the venue wants fewer requests, or does not know the key.
     on_charged : Callable[[str], None], optional
-        Told the type of each action sent that is no batch of orders: it counts against the address like one order.
+        Told the type of each action or item that no command asked for: it counts against the address like an order.
     now_ns : Callable[[], int], default ``time.time_ns``
         The wall clock in ns UTC.
     monotonic_ns : Callable[[], int], default ``time.monotonic_ns``
@@ -152,9 +154,9 @@ class ActionSender:
             return f"RATE_LIMITED: {self._pause_reason}"
         return None
 
-    def prepare(self, action: Action) -> Prepared:
+    def prepare(self, action: Action, *, packed: bytes | None = None) -> Prepared:
         """
-        Sign an action with the next nonce.
+        Sign an action with the next nonce; ``packed`` is what is hashed of it, where that was made ahead of time.
 
         Raises
         ------
@@ -167,17 +169,22 @@ class ActionSender:
         if self._expires_after_ms is not None and self._may_expire:
             expires_ms = self.venue_ms() + self._expires_after_ms
         nonce = self._nonces.take()
-        request = self._signer.request(action, nonce=nonce, expires_after_ms=expires_ms)
+        request = self._signer.request(action, nonce=nonce, expires_after_ms=expires_ms, packed=packed)
         return Prepared(request, nonce, expires_ms)
 
     async def send(self, action: Action) -> ActionResult:
         """Sign and send an action of our own, which no command of the strategy asked for."""
         result = await self.post(self.prepare(action))
-        kind = str(action["type"])
-        # what may have reached the venue counts; bought requests do not (protocol: address limits)
-        if self._on_charged is not None and result.not_done is None and kind not in FREE:
-            self._on_charged(kind)
+        # what may have reached the venue counts
+        if result.not_done is None:
+            self.charge(str(action["type"]))
         return result
+
+    def charge(self, kind: str, count: int = 1) -> None:
+        """Tell that so many actions of a type went that no command asked for; bought ones are free (protocol: address limits)."""
+        if self._on_charged is not None and kind not in FREE:
+            for _ in range(count):
+                self._on_charged(kind)
 
     async def post(self, prepared: Prepared) -> ActionResult:
         """Send a signed action, once, and return what is known of it."""

@@ -54,6 +54,8 @@ from hyperliquid_hip3.user_stream import UserStream
 
 NS_PER_MS: Final = 1_000_000
 NS_PER_S: Final = 1_000_000_000
+# nonces are times in ms: one write of the file is good for two seconds of actions
+NONCE_RESERVE: Final = 2_000
 CLOCK_SAMPLES: Final = 3
 CLOCK_EVERY_S: Final = 10.0
 AGENT_EVERY_S: Final = 3_600.0
@@ -240,15 +242,15 @@ class Session:
 
     def start(self) -> None:
         """Begin what is done at regular times."""
-        jobs = [
-            self.desk.doubts.watch(),
-            self.account.run(),
-            self.drift.run(),
-            self.switch.run(),
-            self._watch_clock(),
-            self._watch_agent(),
-        ]
-        self._tasks = [self._spawn(job) for job in jobs]
+        jobs = (
+            self.desk.doubts.watch,
+            self.account.run,
+            self.drift.run,
+            self.switch.run,
+            self._watch_clock,
+            self._watch_agent,
+        )
+        self._tasks = [self._spawn(self._until_closed(job)) for job in jobs]
 
     async def close(self) -> None:
         """Send what is queued, take the switch back, hang up, and close the files; closing twice does nothing."""
@@ -271,6 +273,14 @@ class Session:
         if self._nonces is not None:
             self._nonces.close()
         self._cloids = self._ledger = self._nonces = None
+
+    async def _until_closed(self, job: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        try:
+            await job()
+        except asyncio.CancelledError:
+            # ended by `close`: the engine, which keeps a book of its tasks, would warn of one that was canceled
+            if self.is_open:
+                raise
 
     # -- asked for by the strategy ---------------------------------------------------------------------
 
@@ -308,6 +318,7 @@ class Session:
         self._nonces = NonceCounter(
             self._state_dir / f"nonce-{signer.address}",
             now_ms=self._now_ms,
+            reserve=NONCE_RESERVE,
             on_unwritten=lambda text: self._storage.failed("nonces", text),
         )
         self._cloids = CloidBook(self._state_dir / f"orders-{name}")

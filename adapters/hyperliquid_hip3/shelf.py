@@ -6,7 +6,7 @@ from typing import Final
 
 from hyperliquid_hip3.actions import OrderSpec
 from hyperliquid_hip3.cloids import CloidBook
-from hyperliquid_hip3.tracking import Leg
+from hyperliquid_hip3.legs import Leg
 from hyperliquid_hip3.tracking import OrderTrack
 from hyperliquid_hip3.tracking import Phase
 from hyperliquid_hip3.user_records import OpenOrder
@@ -148,5 +148,5 @@ class OrderShelf:
             key, _ = self._closed.popitem(last=False)
             gone = self._tracks.pop(key, None)
             self._specs.pop(key, None)
-            for oid in gone.legs if gone is not None else ():
+            for oid in (*gone.legs, *gone.aside) if gone is not None else ():
                 self._by_oid.pop(oid, None)

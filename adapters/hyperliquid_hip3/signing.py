@@ -119,7 +119,9 @@ class Signer:
         """The address of the key, in lower case."""
         return self._key.address
 
-    def request(self, action: Action, *, nonce: int, expires_after_ms: int | None = None) -> dict[str, Any]:
+    def request(
+        self, action: Action, *, nonce: int, expires_after_ms: int | None = None, packed: bytes | None = None
+    ) -> dict[str, Any]:
         """
         Return the body of an ``/exchange`` request for a trading action.
 
@@ -131,6 +133,8 @@ class Signer:
             Never used before with this key, ms UTC.
         expires_after_ms : int, optional
             From this venue time on, in ms UTC, the action is refused.
+        packed : bytes, optional
+            What :func:`pack` returns for this action, where it was made ahead of time.
 
         Raises
         ------
@@ -140,9 +144,8 @@ class Signer:
         """
         if action.get("type") in USER_SIGNED:
             raise SigningError(f"`{action['type']}` must go through `user_request`")
-        digest = agent_digest(
-            action_hash(action, nonce, self.vault_address, expires_after_ms), is_mainnet=self.is_mainnet
-        )
+        connection_id = action_hash(action, nonce, self.vault_address, expires_after_ms, packed=packed)
+        digest = agent_digest(connection_id, is_mainnet=self.is_mainnet)
         return {
             "action": action,
             "nonce": nonce,
@@ -195,10 +198,17 @@ def is_mainnet_host(url: str) -> bool:
 
 
 def action_hash(
-    action: Action, nonce: int, vault_address: str | None = None, expires_after_ms: int | None = None
+    action: Action,
+    nonce: int,
+    vault_address: str | None = None,
+    expires_after_ms: int | None = None,
+    *,
+    packed: bytes | None = None,
 ) -> bytes:
     """
     Return the ``connectionId`` of an action: the hash of all that the venue must not be able to change.
+
+    ``packed`` is what :func:`pack` returns for it, where that was made ahead of time.
 
     Raises
     ------
@@ -206,13 +216,36 @@ def action_hash(
         If the action holds a float, a Decimal or anything else without one exact form, or a number does not fit.
 
     """
-    parts = [_packed(action), _uint64("nonce", nonce)]
+    parts = [pack(action) if packed is None else packed, _uint64("nonce", nonce)]
     parts.append(
         b"\x00" if vault_address is None else b"\x01" + bytes.fromhex(lower_address(vault_address)[2:])
     )
     if expires_after_ms is not None:
         parts.append(b"\x00" + _uint64("expires_after_ms", expires_after_ms))
     return keccak256(b"".join(parts))
+
+
+def pack(action: Action) -> bytes:
+    """
+    Return the MessagePack bytes of an action, or of an item of one, as they are hashed.
+
+    Raises
+    ------
+    SigningError
+        If it holds a float, a Decimal or anything else without one exact form.
+
+    """
+    reason = ""
+    try:
+        packed = ENCODER.encode(action)
+    except (OverflowError, TypeError, ValueError) as error:
+        reason = str(error)
+    if reason:
+        raise SigningError(f"the action cannot be packed: {reason}")
+    # such a byte may as well be part of a number or a text, so only then is the action walked: that takes longer than its hash
+    if INEXACT_MARKERS.search(packed) is not None:
+        _require_exact(action)
+    return packed
 
 
 def agent_digest(connection_id: bytes, *, is_mainnet: bool) -> bytes:
@@ -279,20 +312,6 @@ def _require_exact(value: Any) -> None:
         if kind is not dict and kind is not list and kind is not tuple:
             raise SigningError(f"an action holds a {kind.__name__}, which has no one form on the wire")
         _require_exact(part)
-
-
-def _packed(action: Action) -> bytes:
-    reason = ""
-    try:
-        packed = ENCODER.encode(action)
-    except (OverflowError, TypeError, ValueError) as error:
-        reason = str(error)
-    if reason:
-        raise SigningError(f"the action cannot be packed: {reason}")
-    # such a byte may as well be part of a number or a text, so only then is the action walked: that takes longer than its hash
-    if INEXACT_MARKERS.search(packed) is not None:
-        _require_exact(action)
-    return packed
 
 
 def _uint64(name: str, value: int) -> bytes:

@@ -19,12 +19,12 @@ def append_whole(descriptor: int, content: bytes, what: str) -> None:
 
     """
     try:
-        before = os.fstat(descriptor).st_size
         written = os.write(descriptor, content)
     except OSError as error:
         raise HyperliquidError(f"{what} cannot be written: {error.strerror}") from error
     if written != len(content):
-        os.ftruncate(descriptor, before)
+        # the file has one writer: what it holds more than before is the part
+        os.ftruncate(descriptor, os.fstat(descriptor).st_size - written)
         raise HyperliquidError(f"{what} cannot be written: the disk is full")
 
 

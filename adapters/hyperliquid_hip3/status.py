@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import Enum
+from typing import Final
 
 
 class MarketCondition(Enum):
@@ -16,6 +17,10 @@ class MarketCondition(Enum):
     def reason(self) -> str:
         """The sentence reported with the status."""
         return self.value
+
+
+# an empty book of which no description can be read is taken for halted after so many times as long
+UNDESCRIBED: Final = 4
 
 
 @dataclass(slots=True)
@@ -38,6 +43,8 @@ class MarketWatch:
     is_delisted: bool = False
     is_at_cap: bool = False
     empty_since_ns: int | None = None
+    # when the venue's description was last asked for and came, -1 before
+    described_ns: int = -1
 
     def on_book(self, *, is_empty: bool, now_ns: int) -> bool:
         """Take a fresh book; True when it has just become empty."""
@@ -53,6 +60,12 @@ class MarketWatch:
         """Return the worst of what is known at this time."""
         if self.is_delisted:
             return MarketCondition.DELISTED
-        if self.empty_since_ns is not None and now_ns - self.empty_since_ns >= self.halt_after_ns:
-            return MarketCondition.HALTED
+        if self.empty_since_ns is not None:
+            empty_ns = now_ns - self.empty_since_ns
+            # a delisted book is empty too: the description read since then tells the two apart, if it can be had
+            is_known = (
+                self.described_ns >= self.empty_since_ns or empty_ns >= UNDESCRIBED * self.halt_after_ns
+            )
+            if empty_ns >= self.halt_after_ns and is_known:
+                return MarketCondition.HALTED
         return MarketCondition.AT_CAP if self.is_at_cap else MarketCondition.TRADING

@@ -22,12 +22,15 @@ from hyperliquid_hip3.effects import Orphan
 from hyperliquid_hip3.effects import Rejected
 from hyperliquid_hip3.effects import StrayFill
 from hyperliquid_hip3.effects import Updated
+from hyperliquid_hip3.legs import ZERO
+from hyperliquid_hip3.legs import Leg
+from hyperliquid_hip3.legs import PendingCancel
+from hyperliquid_hip3.legs import PendingModify
 from hyperliquid_hip3.user_records import FillKey
 from hyperliquid_hip3.user_records import OpenOrder
 from hyperliquid_hip3.user_records import UserFill
 
 
-ZERO: Final = Decimal(0)
 OPEN_STATUSES: Final = frozenset(("open", "triggered"))
 FILLED: Final = "filled"
 REJECTED_SUFFIX: Final = "Rejected"
@@ -36,6 +39,9 @@ POST_ONLY_STATUS: Final = "badAloPxRejected"
 NO_MATCH_STATUS: Final = "iocCancelRejected"
 # our own words for a leg that a modify replaced
 REPLACED: Final = "replaced"
+# beyond so many legs all but the newest few are put aside, once nothing more is to be heard of them
+LEGS_KEPT: Final = 24
+LEGS_LEFT: Final = 8
 
 
 class Phase(StrEnum):
@@ -49,56 +55,6 @@ class Phase(StrEnum):
     SENT = "sent"
     OPEN = "open"
     CLOSED = "closed"
-
-
-@dataclass(slots=True)
-class Leg:
-    """
-    The order under one number.
-
-    ``size`` is what it was placed with, ``filled`` what is known of its fills, ``final`` the status that ended it (None while it rests),
-    ``expected`` what its closing status or reply says it filled.
-    """
-
-    oid: int
-    size: Decimal
-    price: Decimal
-    filled: Decimal = ZERO
-    final: str | None = None
-    expected: Decimal | None = None
-
-    @property
-    def done(self) -> Decimal:
-        """What it filled as far as anyone said, told to the engine or not."""
-        return max(self.filled, self.expected or ZERO)
-
-    @property
-    def lacks_fills(self) -> bool:
-        """Whether fills are known to exist that have not come."""
-        return self.expected is not None and self.filled < self.expected
-
-
-@dataclass(slots=True)
-class PendingModify:
-    """A modify that is queued or on its way; ``size`` is the wire size: quantity less what was filled when it was sent."""
-
-    quantity: Decimal
-    price: Decimal
-    size: Decimal
-    old_oid: int | None
-    is_sent: bool = False
-    # set while nobody has said whether it happened: after this time (ms UTC, venue) it no longer can
-    unknown_until_ms: int | None = None
-
-
-@dataclass(slots=True)
-class PendingCancel:
-    """A cancel that is queued or on its way; ``is_gone`` when the venue answered that there is no such order, ``is_done`` when it did it."""
-
-    is_sent: bool = False
-    is_gone: bool = False
-    is_done: bool = False
-    unknown_until_ms: int | None = None
 
 
 @dataclass(slots=True)
@@ -139,9 +95,11 @@ class OrderTrack:
     filled: Decimal = ZERO
     # what the strategy asked for last; a fill that races a modify may rest more than that
     wanted: Decimal = ZERO
-    # fills booked before this record began, in a run before: no leg here holds them
+    # fills booked before this record began, in a run before, and those of legs put aside: no leg here holds them
     base: Decimal = ZERO
     legs: dict[int, Leg] = field(default_factory=dict)
+    # numbers of replaced legs of which nothing is open any more: an order that is modified all day has thousands
+    aside: set[int] = field(default_factory=set)
     modify: PendingModify | None = None
     cancel: PendingCancel | None = None
     unknown_until_ms: int | None = None
@@ -175,6 +133,11 @@ class OrderTrack:
     def current(self) -> Leg | None:
         """The leg with the highest number, None before the venue gave one."""
         return self.legs[max(self.legs)] if self.legs else None
+
+    @property
+    def done(self) -> Decimal:
+        """What is filled as far as anyone said, told to the engine or not."""
+        return max(self.filled, self.base + sum((leg.done for leg in self.legs.values()), ZERO))
 
     @property
     def leaves(self) -> Decimal:
@@ -242,11 +205,12 @@ class OrderTrack:
         self.sent_price = price
 
     def start_modify(self, quantity: Decimal, price: Decimal) -> PendingModify:
-        """Note a modify to this whole quantity; its wire size leaves out what is filled by now."""
+        """Note a modify to this whole quantity; its wire size leaves out what is filled by now, with fills that have yet to come."""
         self.version += 1
-        size = quantity - self.filled
         self.wanted = quantity
-        self.modify = PendingModify(quantity=quantity, price=price, size=size, old_oid=self.oid)
+        self.modify = PendingModify(
+            quantity=quantity, price=price, size=quantity - self.done, old_oid=self.oid
+        )
         return self.modify
 
     def start_cancel(self) -> PendingCancel:
@@ -366,6 +330,8 @@ class OrderTrack:
     def updated(self, order: OpenOrder, status: str, ts_ns: int) -> list[Effect]:
         """Enter the status of one leg, from the stream or from a query."""
         leg = self.legs.get(order.oid)
+        if order.oid in self.aside:
+            return []
         if leg is None:
             if status.endswith(REJECTED_SUFFIX) and status != NO_MATCH_STATUS:
                 return self._leg_refused(status, ts_ns)
@@ -393,12 +359,15 @@ class OrderTrack:
         if fill.key in self._seen:
             return []
         self._seen.add(fill.key)
-        leg = self.legs.get(fill.oid)
-        if leg is None:
-            leg = self._new_leg(fill.oid, self._size_of_new_leg(), self._price_of_new_leg())
-        leg.filled += fill.size
-        # of a leg that is over, or of an IOC, this never shrinks the size below what it has filled
-        leg.size = max(leg.size, leg.filled)
+        if fill.oid in self.aside:
+            self.base += fill.size
+        else:
+            leg = self.legs.get(fill.oid)
+            if leg is None:
+                leg = self._new_leg(fill.oid, self._size_of_new_leg(), self._price_of_new_leg())
+            leg.filled += fill.size
+            # of a leg that is over, or of an IOC, this never shrinks the size below what it has filled
+            leg.size = max(leg.size, leg.filled)
         self.unknown_until_ms = None
         self._waiting_fills.append((fill.ts_ns, fill))
         return self._settle(fill.ts_ns)
@@ -489,7 +458,17 @@ class OrderTrack:
         current = self.current
         if current is leg and self.modify is not None and self.modify.is_sent and len(self.legs) > 1:
             self.modify = None
+        if len(self.legs) > LEGS_KEPT:
+            self._put_aside()
         return leg
+
+    def _put_aside(self) -> None:
+        for oid in sorted(self.legs)[:-LEGS_LEFT]:
+            leg = self.legs[oid]
+            if leg.final is not None and not leg.lacks_fills:
+                self.base += leg.filled
+                self.aside.add(oid)
+                del self.legs[oid]
 
     def _expect(self, leg: Leg, order: OpenOrder) -> None:
         # the venue shrinks a reduce-only order with the position: what is gone need not have traded

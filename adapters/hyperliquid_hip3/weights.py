@@ -174,6 +174,7 @@ class WeightBucket:
         # a lock lets its waiters in one by one, first come first served, and a canceled one out without a trace
         self._query_turn = asyncio.Lock()
         self._action_turn = asyncio.Lock()
+        self._actions_in_line = 0
 
     @property
     def level(self) -> int:
@@ -195,6 +196,21 @@ class WeightBucket:
         held_s = self._queries_held_until - self._clock()
         return max(0.0, held_s, self._window.wait_s(weight, keep=self.reserve))
 
+    def try_spend_on_action(self, weight: int) -> bool:
+        """
+        Take an action's weight if it is there and nobody waits for it; False, with nothing taken, otherwise.
+
+        Raises
+        ------
+        ValueError
+            If there is never as much.
+
+        """
+        if self._actions_in_line or self._window.wait_s(weight) > 0:
+            return False
+        self._window.spend(weight)
+        return True
+
     async def spend(self, weight: int, *, is_action: bool = False) -> None:
         """
         Take the weight, waiting for it if need be; canceled while waiting, nothing is taken.
@@ -212,10 +228,14 @@ class WeightBucket:
             If there is never as much.
 
         """
-        async with self._action_turn if is_action else self._query_turn:
-            while (wait := self.wait_s(weight, is_action=is_action)) > 0:
-                await self._sleep(wait)
-            self._window.spend(weight)
+        self._actions_in_line += is_action
+        try:
+            async with self._action_turn if is_action else self._query_turn:
+                while (wait := self.wait_s(weight, is_action=is_action)) > 0:
+                    await self._sleep(wait)
+                self._window.spend(weight)
+        finally:
+            self._actions_in_line -= is_action
 
     def charge(self, weight: int) -> None:
         """Count the weight of a reply's rows."""

@@ -23,6 +23,8 @@ from hyperliquid_hip3.parsing import parse_candle
 from hyperliquid_hip3.parsing import parse_funding_history
 from hyperliquid_hip3.parsing import parse_trades
 from hyperliquid_hip3.records import DexMeta
+from hyperliquid_hip3.status import MarketCondition
+from hyperliquid_hip3.status import MarketWatch
 from tests.adapter.data_client_scene import play
 from tests.adapter.data_client_scene import scene
 from tests.adapter.data_fakes import SP500
@@ -294,6 +296,26 @@ def test_d60_the_status_is_told_at_once_and_on_each_change():
             await eventually(lambda: s.last("InstrumentStatus").trading_event == "TRADING")
 
     play(story)
+
+
+def test_d60_an_empty_book_is_a_halt_once_a_description_read_since_then_says_no_more():
+    watch = MarketWatch(halt_after_ns=10)
+    watch.on_book(is_empty=True, now_ns=100)
+    watch.described_ns = 99
+    # long enough, and the coin may still turn out to be delisted
+    assert watch.condition(112) is MarketCondition.TRADING
+    watch.described_ns = 101
+    assert watch.condition(109) is MarketCondition.TRADING
+    assert watch.condition(110) is MarketCondition.HALTED
+    watch.is_delisted = True
+    assert watch.condition(110) is MarketCondition.DELISTED
+
+
+def test_d60_an_empty_book_is_a_halt_in_the_end_though_no_description_can_be_read():
+    watch = MarketWatch(halt_after_ns=10)
+    watch.on_book(is_empty=True, now_ns=100)
+    assert watch.condition(139) is MarketCondition.TRADING
+    assert watch.condition(140) is MarketCondition.HALTED
 
 
 def test_d61_a_delisted_coin_is_reported_and_closes_at_its_last_mark():

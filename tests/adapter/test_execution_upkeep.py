@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from nautilus_trader.model.enums import OrderStatus
 
+from hyperliquid_hip3 import session
 from hyperliquid_hip3.clock_offset import ClockState
 from hyperliquid_hip3.errors import HyperliquidError
 from hyperliquid_hip3.keys import SecretKey
@@ -198,11 +199,26 @@ def test_a_venue_with_an_offset_clock_is_paused_from_the_start(tmp_path):
     play(story)
 
 
+def test_what_runs_at_regular_times_ends_with_the_client_and_not_as_canceled(tmp_path):
+    async def story():
+        async with exec_side(tmp_path) as side:
+            jobs = list(side.client.session._tasks)
+            assert len(jobs) == 6
+            # the dead-man's switch is off here
+            assert sum(not job.done() for job in jobs) == 5
+        assert all(job.done() and not job.cancelled() and job.exception() is None for job in jobs)
+
+    play(story)
+
+
 # -- a full disk ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("taken", [0, 7], ids=["nothing", "a part"])
 def test_on_a_full_disk_trading_goes_on_and_nothing_is_half_written(tmp_path, monkeypatch, taken):
+    # each nonce is written, none is within a reserve
+    monkeypatch.setattr(session, "NONCE_RESERVE", 0)
+
     async def story():
         async with exec_side(tmp_path) as side:
             first = side.limit(BUY, "689.00")

@@ -15,6 +15,7 @@ from nautilus_trader.model.identifiers import TraderId
 
 from hyperliquid_hip3.config import HyperliquidDataClientConfig
 from hyperliquid_hip3.config import HyperliquidExecClientConfig
+from hyperliquid_hip3.errors import TransportError
 from hyperliquid_hip3.factories import HyperliquidLiveDataClientFactory
 from hyperliquid_hip3.factories import HyperliquidLiveExecClientFactory
 from hyperliquid_hip3.factories import shared_venue
@@ -99,6 +100,41 @@ def test_both_clients_of_a_node_are_made_with_the_same_venue_and_no_key_is_read_
         assert execution.id.value == "HYPERLIQUID"
         assert execution._provider is data._provider
         assert execution._venue_client is data._client
+
+    asyncio.run(story())
+
+
+def test_each_client_keeps_its_own_time_for_a_request_and_shares_the_rest(tmp_path):
+    async def story():
+        # takes connections and answers none
+        writers = []
+        silent = await asyncio.start_server(lambda _, writer: writers.append(writer), "127.0.0.1", 0)
+        url = f"http://127.0.0.1:{silent.sockets[0].getsockname()[1]}"
+        shared = shared_venue(asyncio.get_running_loop(), url, 30.0)
+        patient = shared.client_for(HyperliquidDataClientConfig(url=url, http_timeout_secs=30.0))
+        config = HyperliquidExecClientConfig(
+            url=url,
+            user="0x" + "1a" * 20,
+            state_dir=str(tmp_path),
+            key_source="environment",
+            http_timeout_secs=0.1,
+        )
+        hasty = shared.client_for(config)
+
+        assert patient is shared.client
+        assert hasty.weights is patient.weights
+        assert hasty.clock is patient.clock
+        told = []
+        shared.client.on_action = lambda *what: told.append(what[:2])
+        # in seconds what the configuration says, not the other client's half minute
+        with pytest.raises(TransportError, match=r"within 0\.1 s"):
+            await asyncio.wait_for(hasty.exchange({"action": {"type": "noop"}}), 20.0)
+        assert told == [("noop", 1)]
+        silent.close()
+        for writer in writers:
+            writer.close()
+            await writer.wait_closed()
+        await silent.wait_closed()
 
     asyncio.run(story())
 

@@ -458,3 +458,70 @@ def test_saying_the_same_twice_tells_nothing_new(status):
     made.updated(order(), status, 1)
 
     assert made.updated(order(), status, 2) == []
+
+
+# -- an order that lives long --------------------------------------------------------------------------
+
+
+def modified(made, oid, *, size="1", price="690.1"):
+    """Modify the order and enter its new number."""
+    change = made.start_modify(d("1"), d(price))
+    change.is_sent = True
+    return made.placed(oid, oid)
+
+
+def test_a_modify_leaves_out_what_a_status_said_was_filled_though_the_fill_has_not_come():
+    made = track()
+    made.placed(10, 1)
+
+    made.updated(order(10, left="0.8"), "open", 2)
+
+    assert made.filled == 0
+    assert made.done == d("0.2")
+    assert made.start_modify(d("1"), d("690.2")).size == d("0.8")
+
+
+def test_an_order_modified_all_day_keeps_a_few_legs_and_every_fill():
+    made = track()
+    made.placed(10, 1)
+    booked = d("0")
+    for oid in range(11, 1_011):
+        if oid % 100 == 0:
+            effects = made.fill(fill(oid, size="0.01", oid=oid - 1))
+            booked += sum(effect.fill.size for effect in effects if isinstance(effect, FillBooked))
+        modified(made, oid)
+
+    assert len(made.legs) <= 24
+    assert made.oid == 1_010
+    assert booked == made.filled == made.done == d("0.1")
+    assert made.quantity == 1
+    assert len(made.legs) + len(made.aside) == 1_001
+
+
+def test_a_late_fill_of_a_leg_put_aside_is_booked_once_and_its_late_status_is_no_news():
+    made = track()
+    made.placed(10, 1)
+    for oid in range(11, 60):
+        modified(made, oid)
+    assert 10 in made.aside
+
+    assert kinds(made.fill(fill(1, size="0.3", oid=10))) == [Updated, FillBooked]
+    assert made.fill(fill(1, size="0.3", oid=10)) == []
+    assert made.updated(order(10, left="0.7"), "canceled", 70) == []
+    assert made.filled == made.done == d("0.3")
+    # the newest leg rests whole beside it
+    assert made.excess == d("0.3")
+
+
+def test_a_leg_that_lacks_a_fill_is_not_put_aside():
+    made = track()
+    made.placed(10, 1)
+    made.updated(order(10, left="0.8"), "open", 2)
+    for oid in range(11, 60):
+        modified(made, oid)
+
+    assert 10 in made.legs
+    assert made.done == d("0.2")
+    made.fill(fill(1, size="0.2", oid=10))
+    modified(made, 60)
+    assert made.done == made.filled == d("0.2")
