@@ -135,6 +135,10 @@ def _resume(venue: "LoopbackVenue", body: Json) -> None:
     venue.exchange.resume(_coin(venue, body))
 
 
+def _deleverage(venue: "LoopbackVenue", body: Json) -> str:
+    return str(venue.exchange.deleverage(_user(venue, body), _coin(venue, body)))
+
+
 def _oi_cap(venue: "LoopbackVenue", body: Json) -> None:
     venue.exchange.set_oi_cap(_coin(venue, body), _flag(body, "on"))
 
@@ -208,6 +212,7 @@ DEEDS: Final[dict[str, Callable[["LoopbackVenue", Json], Any]]] = {
     "delist": _delist,
     "halt": _halt,
     "resume": _resume,
+    "deleverage": _deleverage,
     "oi_cap": _oi_cap,
     "oracle": _oracle,
     "move": _move,

@@ -240,6 +240,13 @@ class Exchange(ExchangeViews):
         self._settlement.settle(coin)
         self.core.events.append(CtxChanged(coin))
 
+    def deleverage(self, user: str, coin: str) -> Decimal:
+        """Close a user's position at the mark, as auto-deleveraging does; return what was held, 0 without a position."""
+        held = self._settlement.deleverage(user, coin)
+        if held:
+            self.core.events.append(CtxChanged(coin))
+        return held
+
     def resume(self, coin: str) -> None:
         """Let a halted coin trade again."""
         self.core.markets[coin].state.halted = False

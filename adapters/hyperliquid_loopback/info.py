@@ -10,6 +10,11 @@ from hyperliquid_hip3.constants import CANDLES_KEPT
 from hyperliquid_hip3.constants import FUNDING_PAGE_ROWS
 from hyperliquid_loopback.accounts import Accounts
 from hyperliquid_loopback.engine import Exchange
+from hyperliquid_loopback.limits_view import aligned_quote_token
+from hyperliquid_loopback.limits_view import dex_limits
+from hyperliquid_loopback.limits_view import dex_status
+from hyperliquid_loopback.limits_view import market_order_notionals
+from hyperliquid_loopback.limits_view import predicted_fundings
 from hyperliquid_loopback.subscriptions import ADDRESS
 from hyperliquid_loopback.subscriptions import valid_rounding
 from hyperliquid_loopback.types import Json
@@ -239,6 +244,29 @@ def _at_cap(desk: Desk, body: Body) -> list[str]:
     return [coin for coin in desk.universe.coins(body.dex(desk.universe)) if desk.exchange.at_oi_cap(coin)]
 
 
+def _dex_limits(desk: Desk, body: Body) -> Json:
+    return dex_limits(desk.universe, _builder_dex(desk, body))
+
+
+def _dex_status(desk: Desk, body: Body) -> Json:
+    return dex_status(desk.accounts, _builder_dex(desk, body), desk.now_ms())
+
+
+def _builder_dex(desk: Desk, body: Body) -> str:
+    # the validators' own dex, named by the empty text, has neither
+    dex = body.dex(desk.universe)
+    if not dex:
+        raise UnknownNameError
+    return dex
+
+
+def _aligned(desk: Desk, body: Body) -> Json:
+    found = aligned_quote_token(desk.universe, body.whole("token"))
+    if found is None:
+        raise UnknownNameError
+    return found
+
+
 def _sub_accounts(_: Desk, body: Body) -> None:
     # the venue answers null for an address without any, and nobody has one here
     body.user()
@@ -261,6 +289,11 @@ ANSWERS: Final[dict[str, Answer]] = {
     "fundingHistory": _funding,
     "marginTable": _margin_table,
     "perpsAtOpenInterestCap": _at_cap,
+    "perpDexLimits": _dex_limits,
+    "perpDexStatus": _dex_status,
+    "predictedFundings": lambda desk, _: predicted_fundings(desk.universe, desk.exchange, desk.now_ms()),
+    "maxMarketOrderNtls": lambda _desk, _body: market_order_notionals(),
+    "alignedQuoteTokenInfo": _aligned,
     "exchangeStatus": lambda desk, _: {"time": desk.now_ms(), "specialStatuses": None},
     "clearinghouseState": _clearinghouse,
     "spotClearinghouseState": lambda desk, body: desk.accounts.spot_state(body.user()),

@@ -23,6 +23,13 @@ SHELL_RULES: Final = (
     "A delisted coin is left out of allMids.",
     "The mid of a spot pair is a set figure: nobody trades it here.",
     "A request above the weight of a minute is answered 429 with the body null, and does not count itself.",
+    "The figures of perpDexLimits are those of the documentation's example, and 5,000,000 a coin; they bind nobody.",
+    "perpDexStatus tells what the accounts of the dex are worth; perpDexLimits and perpDexStatus of the first dex are answered 500 null.",
+    "predictedFundings names this venue alone, without the other exchanges' rates.",
+    "maxMarketOrderNtls lists the documented notionals by leverage, the highest first, and no order is refused for its value.",
+    "alignedQuoteTokenInfo of a token that is not aligned has the keys of one that is, and null for its first time.",
+    "An order that names a builder trades without the builder's fee, and no approval is asked for.",
+    "Auto-deleveraging happens on command: the position is closed at the mark without a fee, the orders stay.",
     "What a user's order takes from the background ladder stays gone until the flow's next book.",
 )
 

@@ -4,7 +4,9 @@ from decimal import Decimal
 from typing import TYPE_CHECKING
 from typing import Final
 
+from hyperliquid_loopback.holdings import Holder
 from hyperliquid_loopback.liquidations import LiquidationOrder
+from hyperliquid_loopback.liquidations import backstop_address
 from hyperliquid_loopback.liquidations import fill_mark
 from hyperliquid_loopback.matching import Matching
 from hyperliquid_loopback.types import ZERO
@@ -26,6 +28,9 @@ if TYPE_CHECKING:
 LIQUIDATION_TIF: Final = "LiquidationMarket"
 # a liquidation takes what there is: its limit is beyond any price that the bands let in
 SWEEP_MULTIPLE: Final = 10
+# names known from clients, not from a recorded payload (protocol: info endpoints, userFills)
+SETTLED: Final = "Settlement"
+DELEVERAGED: Final = "Auto-Deleveraging"
 
 
 class Settlement:
@@ -69,18 +74,31 @@ class Settlement:
             size = self._accounts.position(user, coin)
             if holder is None or not size:
                 continue
-            if not holder.house:
-                row = self._settled_row(user, coin, size, price)
-                account = self._accounts.known(holder, coin, price)
-                side = -1 if size > 0 else 1
-                after, effect = account.filled(coin, side=side, size=abs(size), price=price)
-                row["closedPnl"] = number(effect.printed_pnl)
-                self._accounts.keep(holder, coin, after)
-                holder.fills.append(row)
-                self._core.events.append(Filled(user, row))
-            self._accounts.closed(holder, [coin])
+            if holder.house:
+                self._accounts.closed(holder, [coin])
+            else:
+                self._close(holder, coin, size, price, SETTLED)
         self._core.forget_house(coin)
         state.open_interest = ZERO
+
+    def deleverage(self, user: str, coin: str) -> Decimal:
+        """
+        Close a user's position at the mark against one that is under water; return what was held before, 0 without a position.
+
+        The house takes the other side, and the user's orders stay. Source: the venue's docs, trading/auto-deleveraging.
+        """
+        state = self._core.markets[coin].state
+        price = state.mark if state.mark is not None else state.oracle
+        size = self._accounts.position(user, coin)
+        if price is None or not size:
+            return ZERO
+        before = self._accounts.open_interest(coin)
+        self._close(self._accounts.holders[user], coin, size, price, DELEVERAGED)
+        self._accounts.taken(
+            backstop_address(self._universe.dex_index(self._universe.dex_of(coin))), coin, size
+        )
+        state.open_interest += self._accounts.open_interest(coin) - before
+        return size
 
     def liquidate(self, wanted: LiquidationOrder) -> None:
         """
@@ -131,7 +149,17 @@ class Settlement:
             core.liquidation = None
         core.finish(order, "filled" if order.size <= 0 else "canceled")
 
-    def _settled_row(self, user: str, coin: str, size: Decimal, price: Decimal) -> Json:
+    def _close(self, holder: Holder, coin: str, size: Decimal, price: Decimal, direction: str) -> None:
+        row = self._closing_row(holder.address, coin, size, price, direction)
+        account = self._accounts.known(holder, coin, price)
+        after, effect = account.filled(coin, side=-1 if size > 0 else 1, size=abs(size), price=price)
+        row["closedPnl"] = number(effect.printed_pnl)
+        self._accounts.keep(holder, coin, after)
+        holder.fills.append(row)
+        self._core.events.append(Filled(holder.address, row))
+        self._accounts.closed(holder, [coin])
+
+    def _closing_row(self, user: str, coin: str, size: Decimal, price: Decimal, direction: str) -> Json:
         core = self._core
         oid = core.store.new_oid()
         return {
@@ -141,10 +169,9 @@ class Settlement:
             "side": letter(-1 if size > 0 else 1),
             "time": core.now_ms,
             "startPosition": number(size),
-            # a name known from clients, not from a recorded payload (protocol: info endpoints, userFills)
-            "dir": "Settlement",
+            "dir": direction,
             "closedPnl": "0.0",
-            "hash": transaction_hash("settlement", user, coin, core.now_ms),
+            "hash": transaction_hash(direction, user, coin, core.now_ms),
             "oid": oid,
             "crossed": False,
             "fee": "0.0",

@@ -140,6 +140,30 @@ def test_a_market_is_halted_resumed_and_delisted_by_command(venue):
     assert ask(venue, type="l2Book", coin=COIN).json()["levels"] == [[], []]
 
 
+def test_a_position_is_deleveraged_by_command_and_nothing_else_of_the_account(venue):
+    trader = Trader(venue)
+    assert do(venue, "deleverage", user=trader.address) == "0"
+    assert "filled" in trader.place(order(px="691", sz="0.5", tif="Ioc"))[0]
+    assert "resting" in trader.place(order())[0]
+    user = {"user": trader.address, "dex": "km"}
+    before = ask(venue, type="clearinghouseState", **user).json()
+    interest = venue.exchange.ctx(COIN)["openInterest"]
+
+    assert do(venue, "deleverage", user=trader.address) == "0.5"
+
+    after = ask(venue, type="clearinghouseState", **user).json()
+    assert after["assetPositions"] == []
+    # closed at the mark without a fee: the account is worth what it was
+    assert after["marginSummary"]["accountValue"] == before["marginSummary"]["accountValue"]
+    assert len(ask(venue, type="openOrders", **user).json()) == 1
+    closing = ask(venue, type="userFills", user=trader.address).json()[0]
+    assert (closing["dir"], closing["fee"], closing["side"]) == ("Auto-Deleveraging", "0.0", "A")
+    assert closing["px"] == venue.exchange.ctx(COIN)["markPx"]
+    # somebody else holds it now
+    assert venue.exchange.ctx(COIN)["openInterest"] == interest
+    assert trader.address.lower() not in venue.call(lambda _: venue.accounts.users_with_position(COIN))
+
+
 def test_an_agent_expires_and_a_mode_is_switched_by_command(venue):
     assert [each["name"] for each in ask(venue, type="extraAgents", user=MASTER).json()] == ["bot"]
     do(venue, "expire_agent", agent=AGENT)

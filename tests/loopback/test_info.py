@@ -48,6 +48,13 @@ CASES = [
         {"user", "coin", "leverage", "maxTradeSzs", "availableToTrade", "markPx"},
     ),
     ("exchangeStatus", {}, {"time", "specialStatuses"}),
+    ("perpDexLimits", {"dex": "km"}, {"totalOiCap", "oiSzCapPerPerp", "maxTransferNtl", "coinToOiCap"}),
+    ("perpDexStatus", {"dex": "km"}, {"totalNetDeposit"}),
+    (
+        "alignedQuoteTokenInfo",
+        {"token": 360},
+        {"isAligned", "firstAlignedTime", "evmMintedSupply", "dailyAmountOwed", "predictedRate"},
+    ),
     ("l2Book", {"coin": COIN}, {"coin", "time", "levels"}),
     ("marginTable", {"id": 25, "dex": "km"}, {"description", "marginTiers"}),
 ]
@@ -190,3 +197,51 @@ def test_the_readme_lists_every_rule_without_a_source(request):
     listed = text.partition("## Rules without a source")[2]
     assert listed.count("\n- ") == len(unsourced_rules()) == len(set(unsourced_rules()))
     assert all(f"\n- {rule}\n" in listed for rule in unsourced_rules())
+
+
+def test_a_dex_names_a_cap_for_each_coin_and_what_its_accounts_are_worth(venue):
+    limits = ask(venue, type="perpDexLimits", dex="km").json()
+    assert [coin for coin, _ in limits["coinToOiCap"]] == ["US500"] + [
+        row["name"].partition(":")[2]
+        for row in ask(venue, type="meta", dex="km").json()["universe"]
+        if row["name"] != COIN and not row.get("isDelisted")
+    ]
+    worth = sum(
+        D(
+            ask(venue, type="clearinghouseState", user=wallet.address, dex="km").json()["marginSummary"][
+                "accountValue"
+            ]
+        )
+        for wallet in venue.wallets
+    )
+    assert D(ask(venue, type="perpDexStatus", dex="km").json()["totalNetDeposit"]) == worth > 0
+
+
+@pytest.mark.parametrize("kind", ["perpDexLimits", "perpDexStatus"])
+def test_the_first_dex_has_no_limits_of_a_deployer(venue, kind):
+    for body in ({}, {"dex": ""}, {"dex": "nowhere"}):
+        reply = ask(venue, type=kind, **body)
+        assert (reply.status_code, reply.text) == (500, "null")
+
+
+def test_predicted_fundings_are_of_the_first_dex_and_the_hour_to_come(venue):
+    rows = ask(venue, type="predictedFundings").json()
+    own = [row["name"] for row in ask(venue, type="meta").json()["universe"] if not row.get("isDelisted")]
+    assert [coin for coin, _ in rows] == own
+    for coin, ((exchange, told),) in rows:
+        assert exchange == "HlPerp"
+        assert told["fundingRate"] == venue.exchange.ctx(coin)["funding"]
+        assert 0 < told["nextFundingTime"] - venue.now_ms <= 60 * MINUTE_MS
+
+
+def test_market_order_notionals_fall_with_the_leverage(venue):
+    rows = ask(venue, type="maxMarketOrderNtls").json()
+    assert rows[0] == [25, "15000000.0"]
+    assert rows == sorted(rows, reverse=True)
+    assert [D(notional) for _, notional in rows] == sorted((D(n) for _, n in rows), reverse=True)
+
+
+@pytest.mark.parametrize("token", [99_999, -1])
+def test_a_token_that_there_is_not_is_not_aligned_either(venue, token):
+    assert ask(venue, type="alignedQuoteTokenInfo", token=token).text == "null"
+    assert ask(venue, type="alignedQuoteTokenInfo", token="USDH").status_code == 422
