@@ -35,7 +35,8 @@ def left(venue: LoopbackVenue, tmp_path: Path) -> Iterator[Left]:
     with left_at(venue, tmp_path / "venue") as scene:
         yield scene
         venue.faults.clear()
-        scene.rescue(takes_all=True).flatten()
+        if scene.trading.open_orders() or scene.trading.position():
+            scene.rescue(takes_all=True).flatten()
         assert scene.trading.open_orders() == []
         assert scene.trading.position() == 0
 
@@ -79,7 +80,16 @@ def test_an_order_that_comes_after_the_first_look_is_canceled_too(left: Left) ->
     assert left.trading.open_orders() == []
 
 
-@pytest.mark.parametrize("fault", ["lost_ack", "bad_gateway", "drop", "drop_after", "too_many", "bad_json"])
+@pytest.mark.parametrize(
+    "fault",
+    [
+        "drop_after",
+        *(
+            pytest.param(name, marks=pytest.mark.soak)
+            for name in ("lost_ack", "bad_gateway", "drop", "too_many", "bad_json")
+        ),
+    ],
+)
 def test_a_cancel_whose_answer_is_lost_is_judged_by_the_next_look(left: Left, fault: str) -> None:
     left.place(1, "680")
     left.trading.venue.faults.set(fault, only="exchange")
@@ -109,7 +119,15 @@ def test_a_damaged_nonce_file_keeps_nothing_from_being_canceled(left: Left) -> N
     assert left.rescue().cancel().left == 0
 
 
-@pytest.mark.parametrize("key", [OTHER_AGENT.key, STRANGER.key, MASTER.key])
+@pytest.mark.parametrize(
+    "key",
+    [
+        OTHER_AGENT.key,
+        pytest.param(STRANGER.key, marks=pytest.mark.soak),
+        pytest.param(MASTER.key, marks=pytest.mark.soak),
+    ],
+    ids=["another account's agent", "nobody's", "the account's own"],
+)
 def test_a_key_that_is_no_agent_of_the_account_is_refused_before_anything_is_sent(
     left: Left, key: str
 ) -> None:
@@ -130,7 +148,7 @@ def test_a_key_that_the_venue_refuses_is_told(left: Left) -> None:
 
 
 def test_a_venue_that_does_not_answer_is_unseen_within_seconds(left: Left) -> None:
-    rescue = left.rescue(url="http://127.0.0.1:9", timeout_secs=1.0, deadline_secs=2.0)
+    rescue = left.rescue(url="http://127.0.0.1:9", timeout_secs=0.5, deadline_secs=0.5)
     began = time.monotonic()
     for act in (rescue.cancel, rescue.look):
         with pytest.raises(UnseenError):
@@ -138,7 +156,7 @@ def test_a_venue_that_does_not_answer_is_unseen_within_seconds(left: Left) -> No
     assert time.monotonic() - began < 30
 
 
-@pytest.mark.parametrize("side", [1, -1])
+@pytest.mark.parametrize("side", [1, pytest.param(-1, marks=pytest.mark.soak)])
 def test_a_position_is_closed_and_nothing_rests(left: Left, side: int) -> None:
     left.hold(side, "0.5")
     left.place(side, "650" if side > 0 else "730")
