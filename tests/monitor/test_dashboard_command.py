@@ -1,0 +1,148 @@
+"""``amm500 dashboard`` as its user starts it: what it prints, holds, refuses, and how it ends."""
+
+import argparse
+import http.client
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from amm500_catalog.errors import InputError
+from amm500_nautilus.monitor.journal import NAME
+from amm500_nautilus.runtime import dashboard_cli
+from tests.monitor.dashboard_scene import TOKEN
+from tests.monitor.dashboard_scene import written
+
+
+ROOT = Path(__file__).resolve().parents[2]
+COMMAND = "import sys; from amm500_nautilus.runtime.cli import main; sys.exit(main())"
+SECRETS = {
+    "HYPERLIQUID_AGENT_KEY": "0x" + "ab" * 32,
+    "AMM500_ALERT_URLS": "mailtos://user:canary-password@example.org",
+    "AWS_SECRET_ACCESS_KEY": "canary-storage",
+}
+
+
+def started(*arguments: str | Path) -> subprocess.Popen[str]:
+    path = os.pathsep.join(str(ROOT / name) for name in (".", "adapters", "catalog"))
+    return subprocess.Popen(
+        [sys.executable, "-c", COMMAND, "dashboard", *(str(each) for each in arguments)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=os.environ | SECRETS | {"PYTHONPATH": path},
+    )
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Iterator[Path]:
+    with written(tmp_path / "state", minutes=2) as scene:
+        yield scene.folder
+
+
+def test_it_serves_holds_no_secret_reads_only_and_ends_when_told(folder: Path, tmp_path: Path) -> None:
+    token = tmp_path / "token"
+    token.write_text(f"{TOKEN}\n")
+    token.chmod(0o600)
+    process = started(folder, "--port", "0", "--token-file", token)
+    try:
+        assert process.stdout is not None
+        printed = process.stdout.readline() + process.stdout.readline()
+        found = re.search(r"open once, within 10 minutes: http://127\.0\.0\.1:(\d+)/enter/\S+", printed)
+        assert found is not None, printed
+        connection = http.client.HTTPConnection("127.0.0.1", int(found[1]), timeout=30)
+        connection.request("GET", "/", headers={"Authorization": f"Bearer {TOKEN}"})
+        assert connection.getresponse().status == 200
+        connection.close()
+        if sys.platform == "linux":
+            about = Path("/proc") / str(process.pid)
+            environ = (about / "environ").read_bytes()
+            for name, value in SECRETS.items():
+                assert name.encode() not in environ
+                assert value.encode() not in environ
+            assert TOKEN.encode() not in environ + (about / "cmdline").read_bytes()
+            journals = [
+                handle.name
+                for handle in (about / "fd").iterdir()
+                if handle.is_symlink() and handle.readlink() == folder / NAME
+            ]
+            assert journals
+            for name in journals:
+                flags = re.search(r"flags:\s+(\d+)", (about / "fdinfo" / name).read_text())
+                assert flags is not None
+                assert int(flags[1], 8) & os.O_ACCMODE == os.O_RDONLY
+        process.send_signal(signal.SIGTERM)
+        rest, errors = process.communicate(timeout=60)
+        assert process.returncode == 0, errors
+        assert TOKEN not in printed + rest + errors
+        assert errors == ""
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.communicate()
+
+
+def test_what_it_cannot_show_safely_it_refuses_with_code_2_and_a_sentence(folder: Path) -> None:
+    process = started(folder, "--host", "0.0.0.0", "--port", "0")
+    printed, errors = process.communicate(timeout=120)
+    assert process.returncode == 2
+    assert "--behind-proxy" in errors
+    assert "Traceback" not in errors
+    assert printed == ""
+
+
+def test_a_place_without_a_journal_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="no journal is here"):
+        dashboard_cli._wait_for(tmp_path / "none", 0.0)
+    with pytest.raises(InputError, match="no journal is here"):
+        dashboard_cli._wait_for(tmp_path, 0.05)
+
+
+@pytest.mark.parametrize(
+    ("content", "mode", "why"),
+    [
+        (TOKEN, 0o644, "others can read it"),
+        ("short", 0o600, "holds no token"),
+        ("two words " * 5, 0o600, "holds no token"),
+        ("é" * 40, 0o600, "holds no token"),
+        ("x" * 5_000, 0o600, "holds no token"),
+        ("", 0o600, "holds no token"),
+    ],
+)
+def test_a_token_file_that_is_none_is_refused_and_not_repeated(
+    content: str, mode: int, why: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "token"
+    path.write_text(content)
+    path.chmod(mode)
+    with pytest.raises(InputError, match=why) as refused:
+        dashboard_cli.read_token(path)
+    assert not content or content not in str(refused.value)
+    with pytest.raises(InputError, match="cannot be read"):
+        dashboard_cli.read_token(tmp_path / "none")
+
+
+def test_a_token_file_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "token"
+    path.write_text(f" {TOKEN}\n")
+    path.chmod(0o600)
+    assert dashboard_cli.read_token(path) == TOKEN
+
+
+def test_the_command_is_registered_with_its_defaults() -> None:
+    parser = argparse.ArgumentParser()
+    subs = parser.add_subparsers()
+
+    def add(name: str, handler: object, text: str) -> argparse.ArgumentParser:
+        sub = subs.add_parser(name, help=text)
+        sub.set_defaults(handler=handler)
+        return sub
+
+    dashboard_cli.register(add)
+    args = parser.parse_args(["dashboard", "runs/x"])
+    assert (args.host, args.port, args.behind_proxy, args.wait) == ("127.0.0.1", 8500, False, 0.0)
