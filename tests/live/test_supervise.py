@@ -89,7 +89,7 @@ class Watch:
     @contextmanager
     def supervised(self, *more: str) -> Iterator[Running]:
         """A supervisor; it and its node are gone when the test is."""
-        quick = ("supervise.silence_secs=4", "supervise.pause_secs=0.1", *more)
+        quick = ("supervise.pause_secs=0.1", *more)
         with self.kept(Running([*AMM500, *self.parts(*quick), "--quiet"], self.env(), self.folder)) as run:
             yield run
 
@@ -240,7 +240,7 @@ def test_a_node_that_hangs_is_killed_canceled_for_and_started_again(tmp_path: Pa
         began = time.monotonic()
         os.kill(first, number)
         scene.gone("canceled directly")
-        assert time.monotonic() - began < 4 + TEN_S
+        assert time.monotonic() - began < TEN_S + 2 * TEN_S
         scene.quoting(run, after=first)
         scene.agrees(run)
         assert stop(run) == 0, run.errors
