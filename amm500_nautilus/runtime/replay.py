@@ -43,8 +43,6 @@ FILL_BAR: Final = 0.02
 EQUAL: Final = "equal"
 DIFFERS: Final = "differs"
 NOT_ENOUGH: Final = "not_enough_data"
-# a run killed in its middle has no mark of its end
-NEVER_NS: Final = 1 << 62
 NS_PER_MS: Final = 1e6
 
 
@@ -155,6 +153,7 @@ class _Session:
     until_ns: int
     equity: Decimal
     is_paper: bool
+    is_whole: bool
 
 
 def _read(recording: Recording) -> _Session:
@@ -169,15 +168,24 @@ def _read(recording: Recording) -> _Session:
         feed_lag_ns=0 if is_paper else feed_lag_of(data_of(recording)),
         is_seen=not is_paper,
     )
-    until_ns = next(
-        (step.ns for step in steps if step.kind == "mark" and step.body["name"] == "wind_down"), NEVER_NS
+    ended_ns = next(
+        (step.ns for step in steps if step.kind == "mark" and step.body["name"] == "wind_down"), None
     )
     account: dict[str, Any] = next(
         (step.body["state"]["info"] for step in steps if step.kind == "account"), {}
     )
     if "equity" not in account:
         raise InputError("holds no report of the account", str(recording.folder), "a run that traded")
-    return _Session(recording, steps, own, until_ns, Decimal(str(account["equity"])), is_paper)
+    return _Session(
+        recording=recording,
+        steps=steps,
+        own=own,
+        # of a run that was killed the frames may reach further than what it did with them
+        until_ns=steps[-1].ns if ended_ns is None else ended_ns,
+        equity=Decimal(str(account["equity"])),
+        is_paper=is_paper,
+        is_whole=ended_ns is not None,
+    )
 
 
 def _run_config(path: Path, recording: Recording, overrides: list[str]) -> RunConfig:
@@ -264,12 +272,15 @@ def replay_diff(
 
 def _notes(session: _Session, decisions: DecisionReplay) -> list[str]:
     notes = []
-    if session.until_ns == NEVER_NS:
+    if not session.is_whole:
         notes.append("the run was cut short: it has no end of its own")
     if decisions.data.without_frame:
         notes.append(f"{decisions.data.without_frame} data that were handed out are not in the frames")
     if decisions.lost:
         notes.append(f"{decisions.lost} answers were of no order that the replay has")
+    lots = next((step.body["position"]["lots"] for step in session.steps if step.kind == "state"), 0)
+    if lots:
+        notes.append(f"the run began with a position of {lots:+d} lots; traded anew it begins flat")
     refused = sum(order.refused is not None for order in session.own.orders.values())
     if refused:
         notes.append(f"{refused} orders were refused then, and are not put into the simulated exchange")

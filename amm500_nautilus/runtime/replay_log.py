@@ -120,7 +120,11 @@ class Recording:
 
         """
         for frame in _read(_files(self.folder, SESSION)):
-            yield frame.received_ns, json.loads(frame.raw)
+            try:
+                line: dict[str, Any] = json.loads(frame.raw)
+            except ValueError as error:
+                raise InputError(f"has a line that is none ({error})", str(self.folder), ALLOWED) from error
+            yield frame.received_ns, line
 
     def steps(self) -> Iterator[Step]:
         """Yield what the strategy was told, step by step; repeated reports of the account, which are no news, are left out."""

@@ -179,6 +179,22 @@ def test_a_lost_frame_is_told_and_named_as_the_cause(recorded: Path, tmp_path: P
     assert any("not in the frames" in note for note in diff.notes)
 
 
+def test_a_run_that_was_killed_is_compared_as_far_as_it_was_kept(recorded: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "copy"
+    shutil.copytree(recorded, copy)
+    for name in (SESSION, FRAMES):
+        (file,) = (copy / "recording").glob(f"{name}-*.lz4")
+        kept = file.read_bytes()
+        file.unlink()
+        # the frames are on disk a little before what was made of them
+        share = 0.7 if name == SESSION else 0.95
+        file.with_name(f"{file.name}.part").write_bytes(kept[: int(len(kept) * share)])
+    diff = replay_diff(copy, overrides=[], closed=False)
+    assert diff.decisions.parity.recorded >= 1
+    assert diff.decisions.parity.share >= ORDER_BAR
+    assert any("cut short" in note for note in diff.notes)
+
+
 def test_a_recorded_run_goes_into_the_catalogue_once_and_says_that_it_is_simulated(
     recorded: Path, tmp_path: Path
 ) -> None:

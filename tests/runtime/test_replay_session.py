@@ -15,6 +15,7 @@ from amm500_nautilus.quoting.types import Cancel
 from amm500_nautilus.quoting.types import Modify
 from amm500_nautilus.quoting.types import Place
 from amm500_nautilus.runtime.record import HEADER
+from amm500_nautilus.runtime.record import SESSION
 from amm500_nautilus.runtime.record import change_of
 from amm500_nautilus.runtime.record import wire_of
 from amm500_nautilus.runtime.record import write_header
@@ -40,6 +41,7 @@ from amm500_nautilus.runtime.replay_own import Netting
 from amm500_nautilus.runtime.replay_own import OwnOrders
 from hyperliquid_hip3.frames import Frame
 from hyperliquid_hip3.instruments import make_instrument
+from hyperliquid_hip3.recorder import FrameRecorder
 
 
 MS = 1_000_000
@@ -309,6 +311,16 @@ def test_a_recording_that_is_none_is_refused_in_a_sentence(text: str, tmp_path: 
     (tmp_path / HEADER).write_text(text)
     with pytest.raises(InputError, match=HEADER):
         open_recording(tmp_path)
+
+
+def test_a_session_with_a_line_that_is_none_is_refused(tmp_path: Path) -> None:
+    write_header(tmp_path, {"mode": "local", "coin": "km:US500", "simulated": True}, INSTRUMENT)
+    writer = FrameRecorder(tmp_path, name=SESSION)
+    writer.start()
+    writer.write(b'{"k": ', 1)
+    writer.close()
+    with pytest.raises(InputError, match="a line that is none"):
+        list(open_recording(tmp_path).steps())
 
 
 def test_a_folder_without_a_recording_is_refused(tmp_path: Path) -> None:
