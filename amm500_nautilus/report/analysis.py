@@ -57,6 +57,8 @@ class Evidence:
         Session seconds of a trading day, and 60-minute blocks of a year.
     gaps : sequence of str
         What is known to be missing, in sentences.
+    strategy : str
+        The digest of the strategy's configuration where it was noted; empty where it was not, or was not the same all the time.
 
     """
 
@@ -86,6 +88,7 @@ class Evidence:
     day_seconds: float = 86_400.0
     blocks_per_year: float = 8_760.0
     gaps: tuple[str, ...] = ()
+    strategy: str = ""
 
     def last_days(self, days: float) -> "Evidence":
         """Return the last so many days of it; all of it where it is shorter."""

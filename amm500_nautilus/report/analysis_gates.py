@@ -115,12 +115,12 @@ def _live(evidence: Evidence, figures: Figures, setting: Setting) -> tuple[Check
 
 def gate_lines() -> list[str]:
     """Return the rows of the runbook's table of what is judged: the week's checks, then each phase's, then the targets."""
-    nothing = np.array([], dtype=np.int64)
+    nothing, none = np.array([], dtype=np.int64), np.array([], dtype=np.float64)
     row = np.array([1.0])
     blank = Evidence(
         name="", mode="", market="", collateral="", source="", simulated=False, start_ns=0, end_ns=1, two_sided=None,
         ts_ns=np.array([0]), equity=row, position=row, mid=row, leverage=row, margin_ratio=row, fill_ns=nothing,
-        fill_value=nothing * 1.0, fill_is_maker=nothing * 1.0, funding_ns=nothing, funding=nothing * 1.0,
+        fill_value=none, fill_is_maker=none, funding_ns=nothing, funding=none,
         halt_ns=nothing, liquidation_ns=nothing,
     )  # fmt: skip
     groups = [("a week, `amm500 analyze`", week_checks(measure(blank)))]

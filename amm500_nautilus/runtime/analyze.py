@@ -85,7 +85,7 @@ def as_json(analysis: Analysis, path: Path, days: float) -> dict[str, Any]:
         "start": moment(evidence.start_ns),
         "end": moment(evidence.end_ns),
         "wanted_days": days,
-        "strategy_hash": hash_beside(path),
+        "strategy_hash": hash_beside(path) or evidence.strategy or None,
         "checks": [check.as_json() for check in analysis.checks],
         "figures": {name: getattr(figures, name) for name in type(figures).__slots__},
         "gaps": list(evidence.gaps),

@@ -138,6 +138,7 @@ def of_journal(path: Path, session: int | None = None) -> Evidence:
         runs = sorted({int(row["run"]) for row in minutes})
         about = rows(journal, "SELECT * FROM run WHERE id = ?", runs[-1])[0]
         context = report_context(journal, runs[-1])
+        strategies = {str(report_context(journal, run).get("strategy_hash", "")) for run in runs}
         first, last = int(minutes[0]["ts_ns"]), int(minutes[-1]["ts_ns"])
         fills = rows(
             journal, "SELECT * FROM fill WHERE ts_ns BETWEEN ? AND ? ORDER BY rowid", first - NS, last + NS
@@ -162,6 +163,8 @@ def of_journal(path: Path, session: int | None = None) -> Evidence:
     transfers = [(int(row["ts_ns"]), float(row["amount"])) for row in paid if row["kind"] == "transfer"]
     stamps = np.array([row["ts_ns"] for row in minutes], dtype=np.int64)
     gaps = [f"the session took {len(runs)} runs"] if len(runs) > 1 else []
+    if len(strategies) > 1:
+        gaps.append("the strategy's configuration was changed between the runs")
     gaps.append("time quoted on both sides is from samples every 5 s")
     return Evidence(
         name=str(about["name"]),
@@ -190,6 +193,7 @@ def of_journal(path: Path, session: int | None = None) -> Evidence:
         liquidation_ns=np.array([row["ts_ns"] for row in dead], dtype=np.int64),
         two_sided=two_sided,
         gaps=tuple(gaps),
+        strategy=strategies.pop() if len(strategies) == 1 else "",
     )
 
 

@@ -137,7 +137,7 @@ def monte_carlo(path: Path) -> float | None:
         if written["run"]["result_hash"] != summary["result_hash"]:
             return None
         found = [row for row in written["levels"] if row["leverage"] == GATE_LEVERAGE]
-        return float(found[0]["high"]) if found else None
+        return float(found[0]["upper"]) if found else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
 

@@ -16,6 +16,8 @@ from amm500_nautilus.report.analysis import measure
 from amm500_nautilus.runtime.analyze_evidence import gather
 from amm500_nautilus.runtime.analyze_evidence import uptime
 from amm500_nautilus.runtime.cli import main
+from amm500_nautilus.runtime.gate import judge as judge_gate
+from amm500_nautilus.runtime.gate import paper_runs
 from tests.runtime.journal_scene import CONTEXT
 from tests.runtime.journal_scene import DAY
 from tests.runtime.journal_scene import MINUTE
@@ -179,8 +181,21 @@ def test_a_journal_s_session_is_judged_over_all_its_restarts(
     assert written["figures"]["roi"] == pytest.approx(700 / 10_020, rel=0.02)
     assert written["gaps"][0] == "the session took 3 runs"
     assert written["data"] == {"source": "hyperliquid, live", "simulated": False}
+    assert written["strategy_hash"] == "abc"
     # reading leaves a journal as it was
     assert journal.read_bytes() == before
+
+
+def test_a_paper_session_of_several_processes_opens_the_gate_of_live(journal: Path) -> None:
+    assert main(["analyze", str(journal), "--json"]) == 0
+    folder = journal.parent.parent.parent
+    (folder / "state").symlink_to(folder)
+    run = next(run for run in paper_runs(folder) if run.path.name == journal.parent.parent.name)
+    assert (run.verdict, run.strategy, run.market, run.is_analyzed) == ("pass", "abc", "km:US500", True)
+    assert run.days == pytest.approx(7.0, abs=0.01)
+    # what the last analysis says is believed of the strategy that it saw alone
+    assert judge_gate([run], strategy="abc", market="km:US500", folder="runs").is_open
+    assert not judge_gate([run], strategy="other", market="km:US500", folder="runs").is_open
 
 
 def test_an_analysis_is_printed_with_its_limits(journal: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -126,13 +126,13 @@ def drawn(folder: Path, levels: list[dict[str, Any]], result: str = "a", ran: st
 
 
 def test_the_gate_goes_by_the_upper_end_of_the_interval_at_25x(tmp_path: Path) -> None:
-    levels = [{"leverage": 10, "high": 0.01}, {"leverage": 25, "probability": 0.02, "high": 0.06}]
+    levels = [{"leverage": 10, "upper": 0.01}, {"leverage": 25, "probability": 0.02, "upper": 0.06}]
     assert drawn(tmp_path, levels) == 0.06
 
 
 def test_a_monte_carlo_of_another_result_or_leverage_says_nothing(tmp_path: Path) -> None:
-    assert drawn(tmp_path, [{"leverage": 25, "high": 0.01}], ran="b") is None
-    assert drawn(tmp_path, [{"leverage": 10, "high": 0.01}]) is None
+    assert drawn(tmp_path, [{"leverage": 25, "upper": 0.01}], ran="b") is None
+    assert drawn(tmp_path, [{"leverage": 10, "upper": 0.01}]) is None
     assert drawn(tmp_path, []) is None
     for text in ("", "[1]", "{}"):
         (tmp_path / "montecarlo.json").write_text(text)
