@@ -1,4 +1,4 @@
-"""Run the strategy on the wall clock: ``python run_live.py CONFIG [--set a.b=c ...] [--duration 120s] [--out DIR] [--quiet]``."""
+"""Run the strategy on the wall clock: ``python run_live.py CONFIG [--set a.b=c ...] [--duration 7d] [--confirm-live] [--out DIR] [--quiet]``."""
 
 from amm500_nautilus.runtime.live import main
 

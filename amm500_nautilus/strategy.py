@@ -46,6 +46,7 @@ from amm500_nautilus.quoting.types import SELL
 from amm500_nautilus.quoting.types import AccountView
 from amm500_nautilus.quoting.types import ActionRecord
 from amm500_nautilus.quoting.types import Cancel
+from amm500_nautilus.quoting.types import Change
 from amm500_nautilus.quoting.types import Decision
 from amm500_nautilus.quoting.types import MarketShape
 from amm500_nautilus.quoting.types import Modify
@@ -66,6 +67,8 @@ WEIGHT_TOPIC = "amm500.reserve_weight"
 LEVERAGE_TOPIC = "amm500.leverage"
 # how many submits, modifies and cancels have just been sent: whoever carries them can send them as one action of each kind
 CYCLE_END_TOPIC = "amm500.cycle_end"
+# the type of each action that whoever carries ours has sent by itself: the venue counts it like one of ours
+CLIENT_ACTION_TOPIC = "hyperliquid.action"
 SEEN_TRADES = 10_000
 # the note of a decision whose changes the budget's pace held back: it is the reason when a side is missing
 BUDGET_PACE = "budget_pace"
@@ -111,6 +114,11 @@ class MarketMaker(Strategy):
         self.decisions = 0
         # what the process around the strategy knows, for the risk engine; whoever runs the strategy may set it
         self.conditions: Callable[[], Conditions] | None = None
+        # the spread's forecast factor of each cycle; whoever runs the strategy may set it
+        self.forecast: Callable[[int, QuoteEngine], float] = lambda _ts_ns, _engine: 1.0
+        # whoever keeps a session, or plays one again: sees what is about to be sent, and may send other changes in its place
+        self.review: Callable[[int, tuple[Change, ...]], tuple[Change, ...]] | None = None
+        self.cycle_timer: Callable[..., CycleTimer] = CycleTimer
 
     # -- lifecycle ------------------------------------------------------------------------------------------------
 
@@ -158,7 +166,8 @@ class MarketMaker(Strategy):
         self._read_position()
         self._read_account()
         self._subscribe()
-        self._timer = CycleTimer(self.clock, config.cycle_ms * NS_PER_MS, self._on_cycle, loop_of(self.clock))
+        interval, loop = config.cycle_ms * NS_PER_MS, loop_of(self.clock)
+        self._timer = self.cycle_timer(self.clock, interval, self._on_cycle, loop)
         self._timer.start()
 
     def _subscribe(self) -> None:
@@ -175,6 +184,7 @@ class MarketMaker(Strategy):
         if config.reference_id is not None:
             self.subscribe_quote_ticks(config.reference_id)
         self.msgbus.subscribe(topic="events.account.*", handler=self._on_account_state)
+        self.msgbus.subscribe(topic=CLIENT_ACTION_TOPIC, handler=self._count)
 
     def _read_position(self) -> None:
         for position in self.cache.positions_open(instrument_id=self.config.instrument_id):
@@ -200,8 +210,7 @@ class MarketMaker(Strategy):
             self._timer.stop()
         if hasattr(self, "guard"):
             self.guard.finish(self.clock.timestamp_ns())
-        open_count = len(self._orders.slots)
-        if open_count:
+        if open_count := len(self._orders.slots):
             self._count("cancel", open_count)
             for slot in list(self._orders.slots.values()):
                 if not slot.order.is_closed and not slot.order.is_pending_cancel:
@@ -249,6 +258,7 @@ class MarketMaker(Strategy):
             tick.bid_size.raw // lot_raw,
             tick.ask_price.raw // tick_raw,
             tick.ask_size.raw // lot_raw,
+            self._book,
         )
         if self.engine.on_touch(tick.ts_init, *touch) and not self._is_ending:
             self._decide(tick.ts_init)
@@ -295,12 +305,12 @@ class MarketMaker(Strategy):
 
     def _on_cycle(self, ts_ns: int) -> None:
         self._read_book()
+        self.engine.set_forecast(self.forecast(ts_ns, self.engine))
         self._judge(ts_ns)
         self._decide(ts_ns)
         if self.config.risk.enabled:
             self._act_on_risk(ts_ns)
-        buy = self.budget.weight_to_buy(len(self._orders.slots))
-        if buy:
+        if buy := self.budget.weight_to_buy(len(self._orders.slots)):
             self.budget.on_bought(buy)
             self.msgbus.publish(WEIGHT_TOPIC, buy)
         self._tidy(ts_ns)
@@ -313,19 +323,20 @@ class MarketMaker(Strategy):
             self.guard.judge(
                 ts_ns, self.engine, self._account, self._orders, self.budget, volatility=self._volatility
             )
-            leverage = self.guard.leverage_to_ask()
-            if leverage is not None:
+            if (leverage := self.guard.leverage_to_ask()) is not None:
                 self._count("leverage", 1)
                 self.msgbus.publish(LEVERAGE_TOPIC, leverage)
 
     def _act_on_risk(self, ts_ns: int) -> None:
         """Send what the risk engine wants off the position, after the quotes' own changes."""
         place, stale = self.guard.order_of_risk(ts_ns, self.engine, self._orders, self.inventory.lots)
-        canceled = sum(self._cancel(ts_ns, key) for key in stale)
-        if canceled:
+        changes: tuple[Change, ...] = (*map(Cancel, stale), *(() if place is None else (place,)))
+        if self.review is not None:
+            changes = self.review(ts_ns, changes)
+        if canceled := sum(self._cancel(ts_ns, each.key) for each in changes if isinstance(each, Cancel)):
             self._count("cancel", canceled)
-        if place is not None and self._place(ts_ns, place):
-            self._count("place", 1)
+        if placed := sum(self._place(ts_ns, each) for each in changes if isinstance(each, Place)):
+            self._count("place", placed)
 
     def _say(self, decision: RiskDecision) -> None:
         self.msgbus.publish(RISK_TOPIC, decision)
@@ -349,8 +360,9 @@ class MarketMaker(Strategy):
         )
         self.decisions += 1
         self._volatility = decision.volatility
-        if decision.changes:
-            self._send(ts_ns, decision)
+        changes = decision.changes if self.review is None else self.review(ts_ns, decision.changes)
+        if changes:
+            self._send(ts_ns, changes)
         self._publish(ts_ns, decision)
 
     def _publish(self, ts_ns: int, decision: Decision) -> None:
@@ -377,10 +389,10 @@ class MarketMaker(Strategy):
             ),
         )
 
-    def _send(self, ts_ns: int, decision: Decision) -> None:
+    def _send(self, ts_ns: int, changes: tuple[Change, ...]) -> None:
         counts = {"cancel": 0, "modify": 0, "place": 0}
         self.guard.begin(ts_ns, self._orders, self.inventory.lots)
-        for change in decision.changes:
+        for change in changes:
             if isinstance(change, Modify):
                 counts["modify"] += self._modify(ts_ns, change)
             elif isinstance(change, Cancel):
@@ -392,7 +404,7 @@ class MarketMaker(Strategy):
                 self._count(kind, count)
         self.msgbus.publish(CYCLE_END_TOPIC, (counts["place"], counts["modify"], counts["cancel"]))
 
-    def _count(self, kind: str, count: int) -> None:
+    def _count(self, kind: str, count: int = 1) -> None:
         ts_ns = self.clock.timestamp_ns()
         self.budget.on_actions(count, kind, ts_ns)
         self.msgbus.publish(ACTION_TOPIC, ActionRecord(ts_ns=ts_ns, kind=kind, count=count))
@@ -581,8 +593,7 @@ class MarketMaker(Strategy):
     # -- conversions ----------------------------------------------------------------------------------------------
 
     def _price(self, ticks: int) -> Price:
-        price = self._prices.get(ticks)
-        if price is None:
+        if (price := self._prices.get(ticks)) is None:
             if len(self._prices) > SEEN_TRADES:
                 self._prices.clear()
             price = self._prices[ticks] = Price.from_raw(ticks * self._tick_raw, self._price_precision)

@@ -93,16 +93,26 @@ class BookReader:
             view = self._netted = net_own(view, self._orders.own(BUY), self._orders.own(SELL))
         return view
 
-    def touch(self, bid: int, bid_lots: int, ask: int, ask_lots: int) -> tuple[int, float, int, float]:
+    def touch(
+        self,
+        bid: int,
+        bid_lots: int,
+        ask: int,
+        ask_lots: int,
+        unread: OrderBookDepth10 | OrderBookDeltas | None = None,
+    ) -> tuple[int, float, int, float]:
         """
         Return the touch without our own size.
 
-        A best price that is ours alone is no price of the market: the best of the last book beyond it stands in.
+        A best price that is ours alone is no price of the market: the best of the newest book beyond it stands in, which is
+        ``unread`` where a book has come since the last one was read.
         """
         if not self._net_own:
             return bid, bid_lots, ask, ask_lots
         left_bid = float(bid_lots - self._orders.own(BUY).get(bid, 0))
         left_ask = float(ask_lots - self._orders.own(SELL).get(ask, 0))
+        if unread is not None and (left_bid <= 0 or left_ask <= 0):
+            self.read(unread)
         book = self._netted
         if left_bid <= 0:
             bid, left_bid = _beyond(bid, BUY, book.bid_ticks, book.bid_lots) if book else (bid, bid_lots)

@@ -10,4 +10,5 @@ compile() {
 }
 compile run
 compile live --extra live
+compile research --extra research
 compile dev --extra dev

@@ -359,7 +359,9 @@ class OrderDesk:
     def _clear_the_way(self, taker: OrderTrack) -> None:
         # the venue would cancel our own resting orders that we trade into: better first than in the middle
         for track in self.shelf.live():
-            is_crossed = (taker.price - track.price) * taker.side >= 0
+            # where it rests, and where a modify on its way puts it
+            prices = (track.price,) if track.modify is None else (track.price, track.modify.price)
+            is_crossed = any((taker.price - price) * taker.side >= 0 for price in prices)
             if track.coin == taker.coin and track.side != taker.side and is_crossed and track.cancel is None:
                 self.cancel(track.key, is_command=False)
 

@@ -3,7 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from dataclasses import field
+from dataclasses import fields
+from math import isfinite
 from math import nan
+from typing import Any
 from typing import Protocol
 
 from amm500_nautilus.risk.config import RiskConfig
@@ -15,8 +18,9 @@ class Reading:
     The strategy and its account at one moment; NaN where there is no figure.
 
     Amounts are in collateral units, ratios fractions, prices of one contract. ``position`` is signed, in contracts; ``bid`` and
-    ``ask`` are our own best, ``best_bid`` and ``best_ask`` the market's. ``fees`` is positive when paid, ``funding`` when received;
-    ``waiting`` names the active reasons that only a person ends.
+    ``ask`` are our own best, ``best_bid`` and ``best_ask`` the market's. ``fees``, ``liquidation`` (penalties) and
+    ``weight_cost`` (bought actions) are positive when paid, ``funding`` when received; ``waiting`` names the active reasons that
+    only a person ends.
     """
 
     ts_ns: int
@@ -56,10 +60,25 @@ class Reading:
     fees: float = nan
     funding: float = nan
     transfers: float = nan
+    liquidation: float = nan
+    weight_cost: float = nan
     budget_remaining: float = nan
     actions: int = 0
     fills: int = 0
     rejections: int = 0
+
+
+def plain_reading(reading: Reading) -> dict[str, Any]:
+    """Return a reading as JSON can carry it: None where there is no figure."""
+    return {item.name: _plain(getattr(reading, item.name)) for item in fields(reading)}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, float):
+        return float(value) if isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {str(name): _plain(one) for name, one in value.items()}
+    return list(value) if isinstance(value, tuple) else value
 
 
 class Desk(Protocol):

@@ -6,6 +6,9 @@ from pathlib import Path
 
 
 NAME = "heartbeat"
+# before the strategy runs, and once the run is over but for its report; between them it is the strategy's state
+OPENING = "OPENING"
+ENDED = "ENDED"
 _WIDTH = 64
 
 

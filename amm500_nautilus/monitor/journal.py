@@ -1,5 +1,6 @@
 """The journal: what happened, in one SQLite file, written by a thread of its own so that nobody waits for the disk."""
 
+import contextlib
 import fcntl
 import hashlib
 import os
@@ -16,6 +17,7 @@ from amm500_nautilus.monitor.errors import AlreadyRunningError
 from amm500_nautilus.monitor.schema import COLUMNS
 from amm500_nautilus.monitor.schema import columns_of
 from amm500_nautilus.monitor.schema import prepare
+from amm500_nautilus.monitor.second_copy import write_copy
 from amm500_nautilus.monitor.wal import broken_frame
 
 
@@ -30,6 +32,8 @@ RETRY_S = 1.0
 BUSY_MS = 2_000
 FOLD = "PRAGMA wal_checkpoint(TRUNCATE)"
 EVENT = "INSERT INTO event (ts_ns, run, kind, text) VALUES (?, 0, 'journal', ?)"
+# of what is saved, what has a second copy
+COPIED = "strategy."
 # what may come twice and is the same then
 ONCE = frozenset({"fill", "markout", "payment"})
 
@@ -93,6 +97,7 @@ class Journal:
         self.written = 0
         self.lost = 0
         self.opening = Opening(is_new=True)
+        self._copied: dict[str, bytes] = {}
 
     # -- opening -----------------------------------------------------------------------------------------------------
 
@@ -290,9 +295,24 @@ class Journal:
             raise
         self.lost += refused
         self.written += len(rows) - refused
+        # the rows are on disk: what fails from here on must not write them a second time
+        with contextlib.suppress(OSError):
+            self._copy(rows)
         if any(table == "state" for table, _ in rows):
             # a halt must not hang on a log that could be damaged: it goes into the file itself, whose digest is checked
-            connection.execute(FOLD)
+            with contextlib.suppress(sqlite3.Error):
+                connection.execute(FOLD)
+
+    def _copy(self, rows: list[Row]) -> None:
+        """Keep what the strategy saved a second time, beside the file."""
+        found = {
+            str(values["name"]): values["value"]
+            for table, values in rows
+            if table == "saved" and str(values["name"]).startswith(COPIED)
+        }
+        if found:
+            self._copied.update({name: value for name, value in found.items() if isinstance(value, bytes)})
+            write_copy(self.folder, self._copied)
 
 
 def _insert(connection: sqlite3.Connection, table: str, values: Mapping[str, Value]) -> bool:

@@ -1,5 +1,6 @@
 """The monitor: the one object that a running node tells what happens, and asks what was before."""
 
+import asyncio
 import json
 import math
 import os
@@ -20,12 +21,18 @@ from amm500_nautilus.monitor.commander import Commander
 from amm500_nautilus.monitor.control import ControlServer
 from amm500_nautilus.monitor.desk import Desk
 from amm500_nautilus.monitor.desk import Reading
+from amm500_nautilus.monitor.desk import plain_reading
 from amm500_nautilus.monitor.endpoint import MetricsEndpoint
+from amm500_nautilus.monitor.heartbeat import ENDED
+from amm500_nautilus.monitor.heartbeat import OPENING
 from amm500_nautilus.monitor.heartbeat import Heartbeat
 from amm500_nautilus.monitor.journal import Journal
 from amm500_nautilus.monitor.journal import last_of
 from amm500_nautilus.monitor.journal import load_saved
 from amm500_nautilus.monitor.metrics import Figures
+from amm500_nautilus.monitor.pnl import PnlMeter
+from amm500_nautilus.monitor.pnl import restored_meter
+from amm500_nautilus.monitor.second_copy import read_copy
 from amm500_nautilus.quoting.types import ActionRecord
 from amm500_nautilus.quoting.types import QuoteSample
 from amm500_nautilus.risk import reasons
@@ -41,6 +48,8 @@ MINUTE_NS = 60 * NS
 # fills whose later markouts still find them
 KNOWN_FILLS = 20_000
 STRATEGY = "strategy."
+# the newest reading, for whoever looks at the journal while the node runs
+READING = "reading"
 # a person did these: he need not be told
 UNTOLD = frozenset({reasons.OPERATOR_PAUSE, reasons.OPERATOR_REDUCE_ONLY, reasons.OPERATOR_FLATTEN})
 
@@ -142,6 +151,7 @@ class Monitor:
         self.alerter = Alerter(channels, self._on_alert, cooldown_secs=settings.cooldown_secs)
         info = {name: getattr(settings, name) for name in ("name", "mode", "coin", "version")}
         self.figures = Figures(started_ns=now_ns(), info=info)
+        self._pnl = PnlMeter()
         self.run = 0
         self.session = 0
         self._desk: Desk | None = None
@@ -149,6 +159,7 @@ class Monitor:
         self._control: ControlServer | None = None
         self._endpoint: MetricsEndpoint | None = None
         self._heartbeat: Heartbeat | None = None
+        self._beating: asyncio.Task[None] | None = None
         self._demands: list[str] = []
         self._known: OrderedDict[int, FillRow] = OrderedDict()
         self._sample: QuoteSample | None = None
@@ -199,13 +210,20 @@ class Monitor:
             self.event("journal", notes[0])
         elif not opening.is_new:
             notes.append(f"session {self.session} goes on as run {self.run}")
-        saved = load_saved(journal.path)
+        self._pnl = restored_meter(journal.path)
+        saved = {name: value for name, (_, value) in load_saved(journal.path).items()}
+        if opening.damaged is not None:
+            saved = dict(read_copy(settings.folder))
+            notes.append(
+                "the strategy's state comes from its second copy: session and halts go on"
+                if saved
+                else "there is no second copy of the strategy's state: loss and drawdown count from now on"
+            )
         strategy = {
-            name.removeprefix(STRATEGY): value
-            for name, (_, value) in saved.items()
-            if name.startswith(STRATEGY)
+            name.removeprefix(STRATEGY): value for name, value in saved.items() if name.startswith(STRATEGY)
         }
         self._heartbeat = Heartbeat(settings.folder)
+        self._heartbeat.beat(now, OPENING)
         return Restored(strategy, self.session, self.run, opening.damaged is not None, tuple(notes))
 
     async def start(self, desk: Desk) -> str:
@@ -242,10 +260,17 @@ class Monitor:
         await self._control.start()
         self.alerter.start()
         self.tick()
+        self._beating = asyncio.get_running_loop().create_task(self._beat())
         return "" if self._endpoint is None else f"http://{settings.metrics_host}:{self._endpoint.port}"
 
     async def close(self, outcome: str) -> bool:
         """End the run: ``outcome`` is what the journal says of it. Return whether every row is on disk."""
+        if self._beating is not None:
+            self._beating.cancel()
+            await asyncio.wait({self._beating})
+        if self._heartbeat is not None:
+            # the last one: a supervisor knows that the rest may take its time
+            self._heartbeat.beat(self._now_ns(), ENDED)
         if self._desk is not None:
             self.save()
             self._minute(self._desk.read())
@@ -295,6 +320,7 @@ class Monitor:
         reading = desk.read()
         journal, figures = self.journal, self.figures
         figures.reading = reading
+        self._pnl.on_reading(reading)
         figures.journal = (bool(journal.failed), journal.waiting, journal.written, journal.lost)
         if self._heartbeat is not None:
             self._heartbeat.beat(now, reading.state)
@@ -306,6 +332,14 @@ class Monitor:
             self._next_minute_ns = (now // MINUTE_NS + 1) * MINUTE_NS
             self._minute(reading)
 
+    async def _beat(self) -> None:
+        """Show that the loop lives, also while a run that is told to stop no longer ticks."""
+        while True:
+            await asyncio.sleep(1.0)
+            reading = self.figures.reading
+            if self._heartbeat is not None and reading is not None:
+                self._heartbeat.beat(self._now_ns(), reading.state)
+
     def save(self) -> None:
         """Save the strategy's state now."""
         desk = self._desk
@@ -315,6 +349,7 @@ class Monitor:
         self._next_save_ns = now + int(self.settings.save_secs * NS)
         for name, value in desk.save().items():
             self.journal.save(STRATEGY + name, now, value)
+        self.journal.save(READING, now, json.dumps(plain_reading(desk.read()), allow_nan=False).encode())
 
     def on_decision(self, decision: RiskDecision) -> None:
         """Journal what the risk engine decided; save the state and tell a person where a reason began or ended."""
@@ -368,6 +403,25 @@ class Monitor:
 
     def on_fill(self, fill: FillRow, mid: float) -> None:
         """Journal a fill, with the market's mid when it was booked."""
+        self._write_fill(fill, mid)
+        self.figures.on_fill(
+            fill.side,
+            float(fill.price * fill.size),
+            is_maker=fill.is_maker,
+            closed_pnl=float(fill.closed_pnl),
+            fee=float(fill.fee),
+        )
+        self._pnl.on_fill(fill.index, fill.side, float(fill.size), float(fill.price), float(fill.fee), mid)
+        if fill.index >= 0:
+            self._known[fill.index] = fill
+            if len(self._known) > KNOWN_FILLS:
+                self._known.popitem(last=False)
+
+    def on_earlier_fill(self, fill: FillRow) -> None:
+        """Journal a fill of while no node ran; one that is known already is not written again."""
+        self._write_fill(fill, None)
+
+    def _write_fill(self, fill: FillRow, mid: float | None) -> None:
         self.journal.write(
             "fill",
             ts_ns=fill.ts_ns,
@@ -384,23 +438,13 @@ class Monitor:
             position=str(fill.position),
             mid=mid,
         )
-        self.figures.on_fill(
-            fill.side,
-            float(fill.price * fill.size),
-            is_maker=fill.is_maker,
-            closed_pnl=float(fill.closed_pnl),
-            fee=float(fill.fee),
-        )
-        if fill.index >= 0:
-            self._known[fill.index] = fill
-            if len(self._known) > KNOWN_FILLS:
-                self._known.popitem(last=False)
 
     def on_markout(self, index: int, horizon_s: int, mid: float) -> None:
         """Journal what a fill was worth so many seconds later, basis points of its price; positive is good for us."""
         fill = self._known.get(index)
         if fill is None or not math.isfinite(mid):
             return
+        self._pnl.on_markout(index, horizon_s, mid)
         price = float(fill.price)
         self.journal.write(
             "markout",
@@ -460,6 +504,8 @@ class Monitor:
             "funding fees transfers liquidation_price leverage collateral_price budget_remaining actions fills state"
         )
         values = {name: _or_none(getattr(reading, name)) for name in names.split()}
+        self._pnl.on_reading(reading)
+        values |= {f"pnl_{name}": value for name, value in self._pnl.values().items()}
         self.journal.write("equity", ts_ns=reading.ts_ns, run=self.run, session=self.session, **values)
 
     def _title(self, text: str) -> str:

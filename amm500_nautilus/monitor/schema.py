@@ -8,7 +8,7 @@ from amm500_nautilus.monitor.errors import JournalError
 
 # "A500" as a big-endian integer: tells our files from any other SQLite file
 APPLICATION_ID = 0x41353030
-VERSION = 1
+VERSION = 2
 
 # amounts in collateral units; REAL where the figure is shown, TEXT where it must be exact; times in UTC ns
 TABLES = """
@@ -24,7 +24,9 @@ CREATE TABLE equity (
     ts_ns INTEGER PRIMARY KEY, run INTEGER NOT NULL, session INTEGER NOT NULL, equity REAL, balance REAL, position REAL, mid REAL,
     margin_used REAL, order_margin REAL, margin_ratio REAL, maintenance_ratio REAL, drawdown REAL, session_loss REAL,
     funding REAL, fees REAL, transfers REAL, liquidation_price REAL, leverage REAL,
-    collateral_price REAL, budget_remaining REAL, actions INTEGER, fills INTEGER, state TEXT
+    collateral_price REAL, budget_remaining REAL, actions INTEGER, fills INTEGER, state TEXT,
+    pnl_spread_capture REAL, pnl_adverse_selection REAL, pnl_inventory REAL, pnl_fees REAL, pnl_funding REAL,
+    pnl_liquidation REAL, pnl_total REAL
 ) STRICT;
 CREATE TABLE quote (
     ts_ns INTEGER PRIMARY KEY, run INTEGER NOT NULL, bid REAL, ask REAL, mid REAL, n_bids INTEGER, n_asks INTEGER,
@@ -70,6 +72,22 @@ CREATE TABLE saved (
 ) STRICT;
 """
 
+# what a journal of an earlier version lacks, by the version that brings it
+STEPS = {
+    2: "".join(
+        f"ALTER TABLE equity ADD COLUMN pnl_{name} REAL;"
+        for name in (
+            "spread_capture",
+            "adverse_selection",
+            "inventory",
+            "fees",
+            "funding",
+            "liquidation",
+            "total",
+        )
+    ),
+}
+
 
 def columns_of(connection: sqlite3.Connection, table: str) -> tuple[str, ...]:
     """Return the names of a table's columns, in order; none where there is no such table."""
@@ -78,7 +96,7 @@ def columns_of(connection: sqlite3.Connection, table: str) -> tuple[str, ...]:
 
 def prepare(connection: sqlite3.Connection) -> None:
     """
-    Make the tables in an empty file; leave one of this version as it is.
+    Make the tables in an empty file, add what one of an earlier version lacks, leave one of this version as it is.
 
     Raises
     ------
@@ -101,6 +119,9 @@ def prepare(connection: sqlite3.Connection) -> None:
         raise sqlite3.DatabaseError("the mark of a journal is not the one that was written")
     if version > VERSION:
         raise JournalError(f"the journal has version {version}; this program knows versions up to {VERSION}")
+    if version < VERSION:
+        steps = "".join(STEPS[step] for step in range(max(1, version) + 1, VERSION + 1))
+        connection.executescript(f"BEGIN IMMEDIATE; {steps} PRAGMA user_version = {VERSION}; COMMIT;")
 
 
 def _all_columns() -> dict[str, tuple[str, ...]]:

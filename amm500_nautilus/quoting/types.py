@@ -239,7 +239,7 @@ class QuoteSample:
 
 @dataclass(frozen=True, slots=True)
 class ActionRecord:
-    """Actions sent in one cycle: ``kind`` is place, modify or cancel."""
+    """Actions sent in one cycle: ``kind`` is place, modify, cancel, or the venue's type of one that nobody here asked for."""
 
     ts_ns: int
     kind: str

@@ -133,6 +133,10 @@ class FillJoin:
         if place == 0:
             self._drain()
 
+    def forget_events(self) -> None:
+        """Drop the engine's rows of fills that no ledger will book: they were before the run."""
+        self._events.clear()
+
     def finish(self) -> list[str]:
         """Hand out what is left; return the trade ids that the engine reported and the ledger never booked."""
         while self._queue:

@@ -259,6 +259,13 @@ class RunRecorder:
             stream.write({**order.to_dict(), "level": level})
         stream.close()
 
+    def begin(self) -> None:
+        """Leave out the fills that the engine told so far: they were before the run, and no ledger books them."""
+        self._join.forget_events()
+
+    def on_earlier_fill(self, fill: LedgerFill) -> None:
+        """Leave out a fill of before the run."""
+
     def close(self) -> list[str]:
         """
         Write what is left and give every file its final name.

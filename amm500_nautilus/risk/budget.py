@@ -153,7 +153,8 @@ class ActionBudget:
 
     def _allowed(self, kind: str) -> float:
         limit = floor(self.limit)
-        return cancel_limit(limit) if kind == CANCEL else limit
+        # also the venue's own types: cancel, cancelByCloid
+        return cancel_limit(limit) if kind.startswith(CANCEL) else limit
 
     # -- events --------------------------------------------------------------------------------------------------------
 
@@ -172,7 +173,7 @@ class ActionBudget:
         count : int
             Items of the signed action.
         kind : str
-            ``place``, ``modify`` or ``cancel``.
+            ``place``, ``modify``, ``cancel``, or the venue's type of an action.
         ts_ns : int
             Time of sending, for the weight limit and the slow pace; 0 leaves both out.
 

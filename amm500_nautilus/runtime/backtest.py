@@ -4,6 +4,7 @@ import argparse
 import gc
 import resource
 import time
+from collections.abc import Callable
 from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import replace
@@ -52,6 +53,9 @@ from amm500_nautilus.runtime.data import resolve_market
 from amm500_nautilus.runtime.data import under_scenario
 from amm500_nautilus.runtime.exits import DONE
 from amm500_nautilus.runtime.exits import guarded
+from amm500_nautilus.runtime.forecast_use import attach_forecast
+from amm500_nautilus.runtime.forecast_use import forecast_report
+from amm500_nautilus.runtime.forecast_use import forecast_words
 from amm500_nautilus.runtime.models import build
 from amm500_nautilus.runtime.progress import Progress
 from amm500_nautilus.runtime.recording import RecordingListener
@@ -70,6 +74,7 @@ from hyperliquid_hip3.instruments import make_instrument
 
 NS = 1_000_000_000
 ORDER_RATE = "1000000/00:00:01"
+Watch = Callable[[int, float], None]
 
 
 @dataclass(slots=True)
@@ -82,11 +87,12 @@ class BacktestResult:
 
 @dataclass(frozen=True, slots=True)
 class EngineRun:
-    """How long the engine took, how much it was fed, and what the venue had to assume."""
+    """How long the engine took, how much it was fed, what the venue had to assume, and what the summary says beside."""
 
     seconds: float
     events: int
     assumptions: tuple[str, ...]
+    extra: dict[str, Any]
 
 
 def fee_rates(config: RunConfig, market: MarketSpec) -> FeeRates:
@@ -242,11 +248,13 @@ def run(
     out: Path | None = None,
     progress: Progress | None = None,
     prepared: Dataset | None = None,
+    watch: Watch | None = None,
 ) -> BacktestResult:
     """
     Run a backtest and return its run directory and summary.
 
-    ``prepared`` is the dataset when the caller has made it already; by default the run file's.
+    ``prepared`` is the dataset when the caller has made it already; by default the run file's. ``watch`` is told the time in ns and
+    the equity after each batch of data; what it raises ends the run, which then keeps its unfinished name.
 
     Raises
     ------
@@ -269,7 +277,7 @@ def run(
     check_ladder(config, shape, first_price(dataset), max_leverage=float(market.max_leverage))
     directory = RunDirectory.named(config.name, out)
     directory.write_config(config)
-    ran = _run_engine(config, dataset, market, directory.path, progress)
+    ran = _run_engine(config, dataset, market, directory.path, progress, watch)
     context = report_context(
         config,
         dataset,
@@ -278,6 +286,7 @@ def run(
         engine_seconds=ran.seconds,
         events=ran.events,
         assumptions=ran.assumptions,
+        extra=ran.extra,
     )
     summary = write_summary(directory.path, context)
     if config.report.tearsheet:
@@ -304,6 +313,7 @@ def _run_engine(
     market: MarketSpec,
     out: Path,
     progress: Progress,
+    watch: Watch | None = None,
 ) -> EngineRun:
     engine = make_engine()
     info, instrument = dataset.info, dataset.instrument
@@ -318,6 +328,7 @@ def _run_engine(
     if config.strategy.reference is not None:
         engine.add_instrument(dataset.reference_instrument())
     maker = MarketMaker(strategy_config(config, dataset, market))
+    forecast = attach_forecast(maker, config, market.coin, progress.say)
     recorder = RunRecorder(
         out,
         instrument,
@@ -332,7 +343,8 @@ def _run_engine(
     listener.bind(recorder, venue)
     keep_engine_flat(engine, venue)
     engine.add_strategy(maker)
-    seconds, events = _feed(engine, recorder, dataset, progress)
+    seen = None if watch is None else lambda ts_ns: watch(ts_ns, listener.account().equity)
+    seconds, events = _feed(engine, recorder, dataset, progress, seen)
     venue.finish(info.end_ns)
     unbooked = recorder.close()
     engine.dispose()
@@ -340,11 +352,16 @@ def _run_engine(
         raise RuntimeError(
             f"{len(unbooked)} fills of the engine were never booked by the ledger, first {unbooked[0]}"
         )
-    return EngineRun(seconds, events, venue.assumptions())
+    words = (*venue.assumptions(), *forecast_words(forecast))
+    return EngineRun(seconds, events, words, forecast_report(forecast))
 
 
 def _feed(
-    engine: BacktestEngine, recorder: RunRecorder, dataset: Dataset, progress: Progress
+    engine: BacktestEngine,
+    recorder: RunRecorder,
+    dataset: Dataset,
+    progress: Progress,
+    seen: Callable[[int], None] | None = None,
 ) -> tuple[float, int]:
     info = dataset.info
     span = max(1, info.end_ns - info.start_ns)
@@ -363,6 +380,8 @@ def _feed(
             spent += time.perf_counter() - began
             events += len(batch)
             progress((batch[-1].ts_init - info.start_ns) / span, "backtest")
+            if seen is not None:
+                seen(batch[-1].ts_init)
     finally:
         gc.enable()
         gc.unfreeze()
@@ -381,6 +400,7 @@ def report_context(
     engine_seconds: float,
     events: int,
     assumptions: tuple[str, ...] = (),
+    extra: dict[str, Any] | None = None,
 ) -> ReportContext:
     """Return what the summary needs beside the run's files."""
     info = dataset.info
@@ -418,7 +438,7 @@ def report_context(
         engine_seconds=engine_seconds,
         events=events,
         peak_rss_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1_024,
-        extra={"seed": config.seed},
+        extra={"seed": config.seed, **(extra or {})},
     )
 
 

@@ -5,7 +5,14 @@ from collections.abc import Callable
 from collections.abc import Sequence
 from pathlib import Path
 
+from amm500_nautilus.runtime import analyze_cli
 from amm500_nautilus.runtime import commands
+from amm500_nautilus.runtime import dashboard_cli
+from amm500_nautilus.runtime import forecast_cli
+from amm500_nautilus.runtime import record_cli
+from amm500_nautilus.runtime import research_cli
+from amm500_nautilus.runtime import start_cli
+from amm500_nautilus.runtime import supervise_cli
 from amm500_nautilus.runtime.exits import guarded
 
 
@@ -18,7 +25,9 @@ def _with_config(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--quiet", action="store_true", help="print nothing but the result")
 
 
-def _add_node_commands(add: Callable[[str, Handler, str], argparse.ArgumentParser]) -> None:
+def _add_node_commands(
+    add: Callable[[str, Handler, str], argparse.ArgumentParser], status: argparse.ArgumentParser
+) -> None:
     texts = {
         "pause": "tell a running node to cancel its orders and wait",
         "resume": "end everything that waits for a person",
@@ -40,6 +49,8 @@ def _add_node_commands(add: Callable[[str, Handler, str], argparse.ArgumentParse
     )
     subs["session"].add_argument("action", nargs="?", choices=("status", "new"), default="status")
     subs["drill"].add_argument("reason", help="a reason of docs/operations.md")
+    supervise_cli.register(add)
+    supervise_cli.extend({"flatten": subs["flatten"], "status": status})
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -89,6 +100,9 @@ def build_parser() -> argparse.ArgumentParser:
     stress.add_argument("--out", type=Path, default=None, help="a folder for the table and the runs")
 
     calibrate = add("calibrate", commands.calibrate, "measure simulated and recorded markets with one ruler")
+    calibrate.add_argument(
+        "--queue", type=Path, default=None, metavar="RUN", help="fit the queue model to a recorded run's own fills"
+    )
     calibrate.add_argument("--config", default=None, help="a run file whose dataset is measured")
     calibrate.add_argument("--set", dest="overrides", action="append", default=[], metavar="KEY=VALUE")
     calibrate.add_argument("--recordings", default=None, help="a folder of recorded books, trades and quotes")
@@ -100,8 +114,19 @@ def build_parser() -> argparse.ArgumentParser:
     why = add("why", commands.why, "say why a run was not quoting, by share of time")
     why.add_argument("run", type=Path, help="a run directory")
 
-    report = add("report", commands.report, "build a run's tearsheet again from its files")
-    report.add_argument("run", type=Path, help="a run directory")
+    report = add(
+        "report", commands.report, "build a run's tearsheet again, from its files or from its journal"
+    )
+    report.add_argument(
+        "run", type=Path, help="a run directory, finished or not, a state folder, or a journal"
+    )
+    report.add_argument("--run", dest="number", type=int, default=None, help="the number of a journal's run")
+    report.add_argument("--out", type=Path, default=None, help="the folder for what is rebuilt")
+    analyze_cli.register(add)
+    start_cli.register(add)
+    dashboard_cli.register(add)
+    research_cli.register(add)
+    forecast_cli.register(add)
 
     status = add(
         "status", commands.status, "ask the venue for its clock, a market, an account and its limits"
@@ -119,7 +144,9 @@ def build_parser() -> argparse.ArgumentParser:
     status.add_argument("--user", default=None, help="the account's address")
     status.add_argument("--json", action="store_true", help="print one JSON object")
 
-    _add_node_commands(add)
+    _add_node_commands(add, status)
+
+    record_cli.register(add)
 
     catalog = add("catalog", commands.catalog, "list, check or query the catalogue")
     catalog.add_argument("action", choices=("ls", "check", "query"))

@@ -156,7 +156,11 @@ def fetch(args: argparse.Namespace) -> int:
 
 
 def calibrate(args: argparse.Namespace) -> int:
-    """Print real and simulated markets side by side, and whether each bar of the calibration holds."""
+    """Print real and simulated markets side by side, and whether each bar of the calibration holds; or fit the queue."""
+    if args.queue is not None:
+        from amm500_nautilus.runtime import research_cli  # noqa: PLC0415
+
+        return research_cli.calibrate_queue(args)
     from amm500_catalog.calibrate_report import calibration_report  # noqa: PLC0415
     from amm500_catalog.calibrate_report import measure_dataset  # noqa: PLC0415
     from amm500_catalog.calibrate_report import simulate_levels  # noqa: PLC0415

@@ -106,13 +106,16 @@ class DataSection(Section):
     Where the market data comes from.
 
     ``source``: auto (catalogue, exchange, Yahoo, generator in turn), catalog, hyperliquid, yfinance, file, generator (bars, turned
-    into a book by the simulator), or hl-book (a recorded book, nothing simulated but our own fills). ``start`` and ``end`` are
+    into a book by the simulator), hl-book (a recorded book, nothing simulated but our own fills), or recorded (a directory of
+    ``amm500 record``, or of a run with ``live.record``). ``start`` and ``end`` are
     UTC dates or times; without them the span is the last ``days`` whole days (for files: all there is). ``sessions``: index
     keeps cash hours with gaps, always is 24/7. ``catalog`` is a folder or an fsspec URL, with ``storage_options`` for its filesystem
     (an endpoint, never a key: keys come from the environment).
     """
 
-    source: Literal["auto", "catalog", "hyperliquid", "yfinance", "file", "generator", "hl-book"] = "auto"
+    source: Literal[
+        "auto", "catalog", "hyperliquid", "yfinance", "file", "generator", "hl-book", "recorded"
+    ] = "auto"
     catalog: str = "catalog/store"
     storage_options: dict[str, Any] = Field(default_factory=dict)
     path: str | None = None
@@ -130,10 +133,10 @@ class DataSection(Section):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        if self.source in ("file", "hl-book") and not self.path:
+        if self.source in ("file", "hl-book", "recorded") and not self.path:
             raise ValueError(f"data.path is missing; source {self.source} needs the file or folder to read")
         # what would be ignored in silence is a mistake: most often the source was forgotten
-        readers = {"path": ("file", "hl-book"), "columns": ("file",), "timezone": ("file",)}
+        readers = {"path": ("file", "hl-book", "recorded"), "columns": ("file",), "timezone": ("file",)}
         for name, sources in readers.items():
             if getattr(self, name) and self.source not in sources:
                 raise ValueError(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from dataclasses import replace
 from datetime import UTC
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -62,11 +63,14 @@ from amm500_nautilus.research.stress import stressed
 from amm500_nautilus.runtime.config import RunConfig
 from amm500_nautilus.runtime.models import build
 from amm500_nautilus.runtime.progress import Progress
+from amm500_nautilus.runtime.record_import import import_recorded
 from hyperliquid_hip3.instruments import make_instrument
 
 
 # raised when the meaning of a stored dataset changes, so that an old one is made anew
 DATASET_VERSION = 1
+# sources with a book of their own
+BOOKS = ("hl-book", "recorded")
 NS = 1_000_000_000
 NS_PER_MS = 1_000_000
 LONGEST_SESSION_NS = 43_200 * NS
@@ -126,14 +130,17 @@ def prepare(
     for repair in store.repairs:
         progress.say(f"catalogue: {repair}")
     latency_ns = data.feed_latency_ms * NS_PER_MS
-    if data.source == "hl-book":
+    if data.source in BOOKS:
         require_bars(config)
-        name, result = import_recording(store, str(data.path), config.market.coin)
+        if data.source == "recorded":
+            name, result = import_recorded(store, Path(str(data.path)))
+        else:
+            name, result = import_recording(store, str(data.path), config.market.coin)
         progress.say(f"catalogue: {name} {'imported' if result.changed else 'was already there'}")
         if config.strategy.reference is not None:
             raise InputError(
                 f"strategy.reference {config.strategy.reference!r} has no quotes",
-                "data.source hl-book",
+                f"data.source {data.source}",
                 "no reference",
             )
         return _clipped(config, open_recorded(store, name, feed_latency_ns=latency_ns))
@@ -172,10 +179,10 @@ def require_bars(config: RunConfig) -> None:
 
     """
     stress: StressConfig = build(config.stress)
-    if stress.scenario is not None and config.data.source == "hl-book":
+    if stress.scenario is not None and config.data.source in BOOKS:
         raise InputError(
             "a recorded book cannot be put under stress",
-            "data.source hl-book",
+            f"data.source {config.data.source}",
             "a source of bars, such as file",
         )
 

@@ -4,9 +4,12 @@ import argparse
 import asyncio
 import os
 import resource
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +17,7 @@ from nautilus_trader.live.node import TradingNode
 
 from amm500_catalog.errors import InputError
 from amm500_catalog.errors import SourceUnavailableError
+from amm500_nautilus.forecast.live import VolatilityForecast
 from amm500_nautilus.quoting.types import MarketShape
 from amm500_nautilus.report.recorder import RunRecorder
 from amm500_nautilus.report.summary import write_summary
@@ -25,12 +29,18 @@ from amm500_nautilus.report.types import TargetLevels
 from amm500_nautilus.risk.budget import GROWTH_SHARE
 from amm500_nautilus.risk.types import RiskState
 from amm500_nautilus.runtime.backtest import check_ladder
+from amm500_nautilus.runtime.capital import with_capital
 from amm500_nautilus.runtime.config import RunConfig
 from amm500_nautilus.runtime.config import load_config
+from amm500_nautilus.runtime.confirm import Approval
+from amm500_nautilus.runtime.deadline import Deadline
 from amm500_nautilus.runtime.endpoint import Endpoint
 from amm500_nautilus.runtime.exits import DONE
 from amm500_nautilus.runtime.exits import HALTED
 from amm500_nautilus.runtime.exits import guarded
+from amm500_nautilus.runtime.forecast_use import attach_forecast
+from amm500_nautilus.runtime.forecast_use import forecast_report
+from amm500_nautilus.runtime.forecast_use import forecast_words
 from amm500_nautilus.runtime.live_desk import Books
 from amm500_nautilus.runtime.live_desk import Desk
 from amm500_nautilus.runtime.live_local import KEY_VARIABLE
@@ -41,15 +51,20 @@ from amm500_nautilus.runtime.live_node import node_config
 from amm500_nautilus.runtime.live_node import seconds_of
 from amm500_nautilus.runtime.live_node import strategy_config
 from amm500_nautilus.runtime.live_node import until
+from amm500_nautilus.runtime.logs import LogKeeper
 from amm500_nautilus.runtime.models import build
 from amm500_nautilus.runtime.monitoring import NodeMonitor
+from amm500_nautilus.runtime.monitoring import config_hash
 from amm500_nautilus.runtime.progress import Progress
+from amm500_nautilus.runtime.record import SessionRecorder
+from amm500_nautilus.runtime.record_live import start_recording
+from amm500_nautilus.runtime.redis_cache import preflight
+from amm500_nautilus.runtime.restore_fills import restore_fills
 from amm500_nautilus.runtime.rundir import RunDirectory
 from amm500_nautilus.runtime.stopping import StopSignals
 from amm500_nautilus.strategy import MarketMaker
 from hyperliquid_hip3.constants import VENUE
 from hyperliquid_hip3.factories import HyperliquidLiveDataClientFactory
-from hyperliquid_hip3.factories import HyperliquidLiveExecClientFactory
 
 
 NS = 1_000_000_000
@@ -100,6 +115,7 @@ class LiveRun:
         self._config = config
         self._desk = desk
         self._endpoint: Endpoint = desk.endpoint
+        self._logs = LogKeeper(directory.path / "log")
         self._market = desk.market
         self._directory = directory
         self._progress = progress
@@ -109,6 +125,7 @@ class LiveRun:
         # the run has had its time, and was not told to stop before
         self.is_over = False
         self._is_told = False
+        self._forecast: VolatilityForecast | None = None
         self._monitor = NodeMonitor(
             config,
             monitor_folder(config, directory.path),
@@ -116,7 +133,9 @@ class LiveRun:
             account=desk.endpoint.user,
             metrics_port=config.live.metrics_port,
         )
+        self._deadline: Deadline | None = None
         self.notes: list[str] = []
+        self._session: SessionRecorder | None = None
 
     def run(self) -> ReportContext:
         """
@@ -136,6 +155,19 @@ class LiveRun:
             os.environ[KEY_VARIABLE] = self._endpoint.key
         for note in self._monitor.open():
             self._progress.say(note)
+        journal = self._monitor.monitor
+        if self._monitor.is_damaged and self._endpoint.user.startswith("0x"):
+            said = restore_fills(journal.journal, self._endpoint.url, self._endpoint.user, self._market.coin)
+            self._progress.say(said)
+            journal.event("journal", said)
+        for kind, text in self._desk.events:
+            journal.event(kind, text)
+        self._deadline = Deadline(
+            journal.journal,
+            config_hash=config_hash(config),
+            duration_s=seconds_of(config.live.duration),
+            now_ns=time.time_ns(),
+        )
         loop = asyncio.new_event_loop()
         asyncio.set_event_loop(loop)
         with StopSignals(loop, self._stop) as signals:
@@ -146,7 +178,7 @@ class LiveRun:
     def _run_node(self, node: TradingNode, loop: asyncio.AbstractEventLoop) -> ReportContext:
         try:
             node.add_data_client_factory(VENUE, HyperliquidLiveDataClientFactory)
-            node.add_exec_client_factory(VENUE, HyperliquidLiveExecClientFactory)
+            node.add_exec_client_factory(VENUE, self._desk.factory)
             node.build()
             return loop.run_until_complete(self._life(node))
         except _ToldToStopError:
@@ -164,11 +196,17 @@ class LiveRun:
         start_ns = clock.timestamp_ns()
         instrument = self._market.instrument
         maker = MarketMaker(
-            strategy_config(self._config, instrument, nets_own_orders=self._desk.nets_own_orders)
+            strategy_config(
+                with_capital(self._config, self._desk.equity),
+                instrument,
+                nets_own_orders=self._desk.nets_own_orders,
+            )
         )
+        self._forecast = attach_forecast(maker, self._config, self._market.coin, progress.say)
         node.trader.add_strategy(maker)
         books = self._desk.open(node, maker)
         recorder = self._recorder(node, books, maker, start_ns)
+        self._session = start_recording(self._config, self._desk, self._directory.path, node, maker)
         outcome = "failed"
         running = asyncio.get_running_loop().create_task(node.run_async())
         try:
@@ -183,12 +221,16 @@ class LiveRun:
                     f"the node did not come up at {self._endpoint.url}; {self._directory.path / 'log'} says why"
                 )
             books.begin(node.cache.positions_open(instrument_id=self._quoted))
+            left_s = self._begin()
             self._announce(node)
+            self._monitor.keep_report(self._directory.final, self._context(start_ns, start_ns, 0.0, 0))
             served = await self._monitor.start()
             if served:
                 progress.say(f"figures at {served}")
             began = time.monotonic()
-            self.is_over = await self._watch(running, maker, books)
+            self.is_over = await self._watch(running, maker, books, left_s)
+            if self.is_over and self._deadline is not None:
+                self._deadline.done(time.time_ns())
             engine_s = time.monotonic() - began
             verdict = maker.guard.verdict
             self.is_halted = verdict is not None and verdict.state is RiskState.HALTED
@@ -210,6 +252,10 @@ class LiveRun:
             return self._context(start_ns, end_ns, engine_s, maker.decisions)
         finally:
             await self._monitor.close(outcome)
+            if self._session is not None:
+                self._session.close()
+                if self._session.failure is not None:
+                    self._progress.say(self._session.failure)
             await node.stop_async()
             await asyncio.wait({running}, timeout=WIND_DOWN_S)
 
@@ -231,16 +277,31 @@ class LiveRun:
 
     def _announce(self, node: TradingNode) -> None:
         instrument = self._market.instrument
-        info, duration = instrument.info, self._config.live.duration
+        info, deadline = instrument.info, self._deadline
+        ends = "when stopped"
+        if self._config.live.duration is not None and deadline is not None:
+            at = datetime.fromtimestamp((deadline.end_ns or 0) / NS, UTC)
+            ends = f"at {at:%Y-%m-%d %H:%M:%S} UTC{', as an earlier run had begun' if deadline.is_restored else ''}"
         self._progress.say(
             f"{self._config.mode}: {info['coin']} at {self._market.mid:g}, collateral {info['collateral']}, "
             f"{self._desk.account_words(node)}, maker fee {float(instrument.maker_fee):.4%}, "
-            f"ends {'when stopped' if duration is None else 'after ' + duration}"
+            f"ends {ends}, then {'closes' if self._config.on_end == 'flatten' else 'HOLDS'} its position"
         )
 
-    async def _watch(self, running: "asyncio.Task[Any]", maker: MarketMaker, books: Books) -> bool:
+    def _begin(self) -> float:
+        """Begin to count the run's time, or go on where an earlier run was; return the seconds left."""
+        if self._deadline is None:
+            raise RuntimeError("the journal is not open")
+        is_restored = self._deadline.is_restored
+        left_s = self._deadline.begin(time.time_ns())
+        if is_restored:
+            self._progress.say(f"an earlier run's end holds: {left_s:,.0f} s are left")
+        return left_s
+
+    async def _watch(
+        self, running: "asyncio.Task[Any]", maker: MarketMaker, books: Books, total: float
+    ) -> bool:
         """Keep the minutes until the time is over (True), or the process is told to stop, or the node ends."""
-        total = seconds_of(self._config.live.duration)
         began = said = time.monotonic()
         while not running.done() and not self._is_told and not self._monitor.is_stopping:
             now = time.monotonic()
@@ -249,18 +310,24 @@ class LiveRun:
             books.on_time()
             self._desk.watch()
             self._monitor.tick()
-            self._progress(min(1.0, (now - began) / total), "quoting")
+            self._logs.tick()
+            self._progress(min(1.0, (now - began) / max(total, STEP_S)), "quoting")
             if now - said >= STATUS_S:
                 said = now
-                self._progress.say(status_line(maker, books))
+                line = status_line(maker, books)
+                self._progress.say(line)
+                # the node's own log has it too: it is written as it comes, and outlives a kill
+                maker.log.info(line)
             await asyncio.sleep(STEP_S)
         return False
 
     async def _wind_down(self, node: TradingNode, maker: MarketMaker, books: Books) -> None:
         """Stop quoting, see every order gone, and close the position where the run file says so."""
+        if self._session is not None:
+            self._session.mark("wind_down")
         maker.wind_down()
         await until(lambda: not node.cache.orders_open(instrument_id=self._quoted), WIND_DOWN_S)
-        on_end = self._monitor.on_end or self._config.live.on_end
+        on_end = self._monitor.on_end or self._config.on_end
         if on_end == "flatten" and books.position and not self.is_halted:
             maker.close_all_positions(self._quoted, reduce_only=True)
             await until(lambda: not books.position, WIND_DOWN_S)
@@ -286,7 +353,7 @@ class LiveRun:
             end_ns=end_ns,
             mode=config.mode,
             description=about.description,
-            defaults=(*about.defaults, *self.notes),
+            defaults=(*about.defaults, *self.notes, *forecast_words(self._forecast)),
             model=config.strategy.quoting.model,
             targets=TargetLevels(
                 sharpe=report.target_sharpe,
@@ -304,7 +371,7 @@ class LiveRun:
             engine_seconds=engine_s,
             events=decisions,
             peak_rss_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1_024,
-            extra={"seed": config.seed},
+            extra={"seed": config.seed, **forecast_report(self._forecast)},
         )
 
 
@@ -319,25 +386,37 @@ def status_line(maker: MarketMaker, books: Books) -> str:
     )
 
 
-def run(config: RunConfig, *, out: Path | None = None, progress: Progress | None = None) -> LiveResult:
+def run(
+    config: RunConfig,
+    *,
+    out: Path | None = None,
+    progress: Progress | None = None,
+    approval: Approval | None = None,
+) -> LiveResult:
     """
-    Run a file of mode ``local`` or ``paper`` and return its run directory and summary.
+    Run a file of any mode but ``backtest`` and return its run directory and summary.
 
     Raises
     ------
     InputError
-        If the file is for a backtest, or its ladder cannot be quoted at the venue's price.
+        If the file is for a backtest, its ladder cannot be quoted at the venue's price, or live is not confirmed.
     SourceUnavailableError
         If the venue cannot be reached.
 
     """
     progress = progress or Progress(quiet=True)
     if config.mode == "backtest":
-        raise InputError("backtest", f"{config.name}: mode", "local or paper; run_backtest.py runs backtests")
-    with open_desk(config, progress) as desk:
+        raise InputError(
+            "backtest",
+            f"{config.name}: mode",
+            "local, paper, testnet or live; run_backtest.py runs backtests",
+        )
+    preflight(config.live.cache)
+    with open_desk(config, progress, approval) as desk:
         instrument = desk.market.instrument
         shape = MarketShape(tick=float(instrument.price_increment), lot=float(instrument.size_increment))
-        check_ladder(config, shape, desk.market.mid, max_leverage=float(instrument.info["max_leverage"]))
+        capital = with_capital(config, desk.equity)
+        check_ladder(capital, shape, desk.market.mid, max_leverage=float(instrument.info["max_leverage"]))
         directory = RunDirectory.named(config.name, out)
         directory.write_config(config)
         live = LiveRun(config, desk, directory, progress)
@@ -367,6 +446,13 @@ def parse_args(argv: Sequence[str] | None) -> argparse.Namespace:
         "--out", type=Path, default=None, help="the run directory (runs/<name>-<utc> by default)"
     )
     parser.add_argument("--quiet", action="store_true", help="print nothing but the result")
+    parser.add_argument("--confirm-live", action="store_true", help="mode live: ask for LIVE at the terminal")
+    parser.add_argument(
+        "--override-paper-gate",
+        metavar="REASON",
+        default=None,
+        help="mode live: go on without a paper run that passed; the reason is journaled",
+    )
     return parser.parse_args(argv)
 
 
@@ -378,8 +464,28 @@ def main(argv: Sequence[str] | None = None) -> int:
     def job() -> int:
         config = load_config(args.config, [*args.overrides, *duration])
         with Progress(quiet=args.quiet) as progress:
-            result = run(config, out=args.out, progress=progress)
+            approval = Approval(
+                confirm_live=args.confirm_live,
+                override=args.override_paper_gate,
+                environ=os.environ,
+                ask=progress.ask if sys.stdin.isatty() else None,
+            )
+            result = run(config, out=args.out, progress=progress, approval=approval)
         print_summary(result.summary, result.run_dir)
         return HALTED if result.is_halted else DONE
 
     return guarded(job)
+
+
+__all__ = [
+    "LiveResult",
+    "LiveRun",
+    "main",
+    "monitor_folder",
+    "node_config",
+    "open_desk",
+    "parse_args",
+    "run",
+    "seconds_of",
+    "strategy_config",
+]

@@ -22,6 +22,8 @@ MINUTE_NS = 60 * 10**9
 # before the recorder (10) and the strategy (0): the booking is there when they hear of a fill
 PRIORITY = 20
 ZERO = Decimal(0)
+# the adapter's one trade for what was held before every fill that it knows of
+OPENING = "OPENING-"
 
 
 class LiveBooks:
@@ -149,6 +151,9 @@ class LiveBooks:
 
     def begin(self, positions: Iterable[Any]) -> None:
         """Begin with the positions that were there before: their value at the mid is in the first equity already."""
+        self._position = self._entry_cost = ZERO
+        if self._recorder is not None:
+            self._recorder.begin()
         for position in positions:
             size = position.signed_decimal_qty()
             self._position += size
@@ -167,34 +172,44 @@ class LiveBooks:
         if type(event) is not OrderFilled or event.instrument_id != self._instrument_id:
             return
         if not self._is_begun:
-            # the engine's own account of what was held before
+            self._on_earlier(event)
             return
         trade = event.trade_id.value
         if trade in self._seen:
             return
         self._seen.add(trade)
         self._last_fill_ns = event.ts_event
+        fill = self._booked(event, self.fills)
+        self._cash -= fill.side * fill.price * fill.qty + fill.fee
+        self._fees += fill.fee
+        self.fills += 1
+        if self._recorder is not None:
+            self._recorder.on_ledger_fill(fill)
+        self.mids.add_fill(fill.index, event.ts_event)
+
+    def _on_earlier(self, event: OrderFilled) -> None:
+        """Pass on what traded while no node ran: its value is in the first equity, and the journal does not know it."""
+        fill = self._booked(event, -1)
+        if self._recorder is not None and not event.venue_order_id.value.startswith(OPENING):
+            self._recorder.on_earlier_fill(fill)
+
+    def _booked(self, event: OrderFilled, index: int) -> LedgerFill:
+        """Move the position by a fill and return its row."""
         side = 1 if event.order_side == OrderSide.BUY else -1
-        price, size, fee = (
-            event.last_px.as_decimal(),
-            event.last_qty.as_decimal(),
-            event.commission.as_decimal(),
-        )
+        price, size = event.last_px.as_decimal(), event.last_qty.as_decimal()
         before = self._position
         closed = self._apply(side, price, size)
-        self._cash -= side * price * size + fee
-        self._fees += fee
-        fill = LedgerFill(
-            index=self.fills,
+        return LedgerFill(
+            index=index,
             ts_ns=event.ts_event,
-            trade_id=trade,
+            trade_id=event.trade_id.value,
             client_order_id=event.client_order_id.value,
             side=side,
             lots=int(size / self._lot),
             price_ticks=int(price / self._tick),
             price=price,
             qty=size,
-            fee=fee,
+            fee=event.commission.as_decimal(),
             closed_pnl=closed,
             maker=event.liquidity_side == LiquiditySide.MAKER,
             by_trade=True,
@@ -203,10 +218,6 @@ class LiveBooks:
             unseen_level=False,
             queue_ahead=math.nan,
         )
-        self.fills += 1
-        if self._recorder is not None:
-            self._recorder.on_ledger_fill(fill)
-        self.mids.add_fill(fill.index, event.ts_event)
 
     def on_markout(self, fill_index: int, horizon_s: int, mid: float) -> None:
         """Pass a markout on."""

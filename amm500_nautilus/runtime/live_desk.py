@@ -11,6 +11,7 @@ from amm500_nautilus.report.recorder import RunRecorder
 from amm500_nautilus.report.types import AccountRow
 from amm500_nautilus.runtime.endpoint import Endpoint
 from amm500_nautilus.runtime.live_market import MarketNow
+from hyperliquid_hip3.factories import HyperliquidLiveExecClientFactory
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +82,28 @@ class Desk(Protocol):
     One mode.
 
     ``execution`` is the configuration of the adapter's execution client, None where orders never leave the process; ``nets_own_orders``
-    says whether the venue's book shows what we rest.
+    says whether the venue's book shows what we rest. ``equity`` is the account's at the start, ``factory`` makes the execution client,
+    ``events`` are kinds and texts that the journal is to keep of the start.
     """
 
     endpoint: Endpoint
     market: MarketNow
     nets_own_orders: bool
+
+    @property
+    def equity(self) -> Decimal:
+        """The account's equity at the start, collateral units."""
+        ...
+
+    @property
+    def factory(self) -> type[HyperliquidLiveExecClientFactory]:
+        """What makes the adapter's execution client."""
+        ...
+
+    @property
+    def events(self) -> tuple[tuple[str, str], ...]:
+        """Kinds and texts that the journal is to keep of the start."""
+        ...
 
     def execution(self, state_dir: Path) -> Any | None:
         """Return the configuration of the adapter's execution client, if there is one."""

@@ -1,5 +1,6 @@
 """A local run: the adapter's execution client, and an account at the loopback venue."""
 
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from amm500_nautilus.runtime.live_market import MarketNow
 from amm500_nautilus.runtime.models import build
 from hyperliquid_hip3.config import HyperliquidExecClientConfig
 from hyperliquid_hip3.constants import split_coin
+from hyperliquid_hip3.factories import HyperliquidLiveExecClientFactory
 
 
 KEY_VARIABLE = "AMM500_LOCAL_KEY"
@@ -40,6 +42,14 @@ class LocalDesk:
         self._config = config
         self.endpoint = endpoint
         self.market = market
+
+    factory = HyperliquidLiveExecClientFactory
+    events: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def equity(self) -> Decimal:
+        """The equity of the run file."""
+        return self._config.account.equity
 
     def execution(self, state_dir: Path) -> HyperliquidExecClientConfig:
         """Return the configuration of the adapter's execution client, whose folder is made."""

@@ -20,6 +20,9 @@ from amm500_nautilus.quoting.config import QuotingConfig
 from amm500_nautilus.runtime.config import RunConfig
 from amm500_nautilus.runtime.live_desk import Desk
 from amm500_nautilus.runtime.models import build
+from amm500_nautilus.runtime.record_live import record_dir
+from amm500_nautilus.runtime.redis_cache import cache_config
+from amm500_nautilus.runtime.state_folder import UNITS_S
 from hyperliquid_hip3.config import HyperliquidDataClientConfig
 from hyperliquid_hip3.constants import VENUE
 from hyperliquid_hip3.constants import split_coin
@@ -28,7 +31,6 @@ from hyperliquid_hip3.constants import split_coin
 YEAR_S = 31_536_000.0
 # a run without an end is planned for so long; its report goes by when it really ended
 OPEN_END_S = 400 * 86_400.0
-UNITS_S = {"s": 1.0, "m": 60.0, "h": 3_600.0, "d": 86_400.0}
 ORDER_RATE = "1000/00:00:01"
 
 
@@ -75,6 +77,7 @@ def node_config(desk: Desk, config: RunConfig, state_dir: Path, log_dir: Path) -
         ws_url=endpoint.ws_url,
         dex=split_coin(coin)[0],
         coins=(coin,),
+        record_dir=record_dir(config, log_dir.parent),
         instrument_provider=InstrumentProviderConfig(load_all=True),
     )
     # a venue in this process has told everything already, and has nothing that could be lost on the way
@@ -104,6 +107,7 @@ def node_config(desk: Desk, config: RunConfig, state_dir: Path, log_dir: Path) -
             purge_closed_orders_buffer_mins=60,
             graceful_shutdown_on_exception=True,
         ),
+        cache=cache_config(config.live.cache),
         data_clients={VENUE: data},
         exec_clients={} if execution is None else {VENUE: execution},
         timeout_connection=30.0,

@@ -24,6 +24,7 @@ from amm500_nautilus.runtime.live_desk import About
 from amm500_nautilus.runtime.live_market import MarketNow
 from amm500_nautilus.runtime.progress import Progress
 from amm500_nautilus.runtime.recording import RecordingListener
+from amm500_nautilus.runtime.state_folder import state_folder
 from amm500_nautilus.simulation.config import VenueConfig
 from amm500_nautilus.simulation.engine_care import keep_engine_flat
 from amm500_nautilus.simulation.paper import PaperVenue
@@ -35,14 +36,14 @@ from amm500_nautilus.simulation.paper_state import PaperStore
 from hyperliquid_hip3.config import socket_url
 from hyperliquid_hip3.constants import MAINNET_URL
 from hyperliquid_hip3.constants import TESTNET_URL
+from hyperliquid_hip3.factories import HyperliquidLiveExecClientFactory
 
 
-STATE_FOLDER = Path("runs") / "state"
 # what a killed run may lose of its account, beside what happened after the last fill was kept
 KEEP_S = 5.0
 KEEP_FILL_S = 0.5
 ACCOUNT = "simulated in this process"
-_NETWORKS = {MAINNET_URL: "hyperliquid, live", TESTNET_URL: "hyperliquid test network, live"}
+NETWORKS = {MAINNET_URL: "hyperliquid, live", TESTNET_URL: "hyperliquid test network, live"}
 
 
 def paper_endpoint(config: RunConfig) -> Endpoint:
@@ -61,8 +62,7 @@ def candidates(config: RunConfig) -> tuple[str, ...]:
 
 def open_store(config: RunConfig, coin: str) -> PaperStore:
     """Return where the paper account of a run file and a market is kept between runs."""
-    folder = STATE_FOLDER / config.name if config.live.state_dir is None else Path(config.live.state_dir)
-    return PaperStore(folder, coin)
+    return PaperStore(state_folder(config), coin)
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,6 +230,14 @@ class PaperDesk:
                 str(error), str(self._store.path), "a whole file, or --set live.resume=false"
             ) from error
 
+    factory = HyperliquidLiveExecClientFactory
+    events: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def equity(self) -> Decimal:
+        """The equity of the run file."""
+        return self._config.account.equity
+
     def execution(self, state_dir: Path) -> None:  # noqa: ARG002 - one shape for all modes
         """Return None: the adapter's execution client is not made."""
         return
@@ -318,7 +326,7 @@ class PaperDesk:
     def about(self) -> About:
         """Return what a report says of a market that is heard and orders that are not sent."""
         url, latency, fill = self.endpoint.url, self._venue_config.latency, self._venue_config.fill
-        network = _NETWORKS.get(url)
+        network = NETWORKS.get(url)
         source = network or f"a venue at {urlsplit(url).netloc} that is not the exchange"
         defaults = [
             "paper: our orders never were in the market, and nobody reacted to them; their fills, fees, margin and limits are simulated",

@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from pydantic import ValidationError
 
 from amm500_catalog.errors import InputError
+from amm500_nautilus.runtime.signer_section import without_keys
 
 
 SECRET_WORDS = ("secret", "password", "private_key", "passphrase", "token", "key")
@@ -96,9 +97,12 @@ def validate[Model: BaseModel](model: type[Model], raw: dict[str, Any], where: s
                 ", ".join(_siblings(model, first["loc"])) or "no keys here",
             ) from error
         shown = first.get("input")
-        value = f"{key} = {shown!r}" if not isinstance(shown, dict) else key
+        # an address with a name and a password in it is not repeated
+        is_hidden = isinstance(shown, dict) or (isinstance(shown, str) and "://" in shown and "@" in shown)
+        value = key if is_hidden else f"{key} = {shown!r}"
         message = str(first["msg"]).removeprefix("Value error, ")
-        raise InputError(f"{value}: {message}", where) from error
+        # its context would show the values again
+        raise InputError(without_keys(f"{value}: {message}"), where) from None
 
 
 def _siblings(model: type[BaseModel], loc: Sequence[Any]) -> list[str]:

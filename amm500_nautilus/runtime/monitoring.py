@@ -1,5 +1,6 @@
 """Between a trading node and the monitor: the strategy as the monitor sees it, and what the node's bus says, told on."""
 
+import dataclasses
 import hashlib
 import json
 import math
@@ -29,12 +30,15 @@ from amm500_nautilus.monitor.monitor import MonitorSettings
 from amm500_nautilus.quoting.types import QuoteSample
 from amm500_nautilus.report.recorder import RunRecorder
 from amm500_nautilus.report.types import AccountRow
+from amm500_nautilus.report.types import ReportContext
 from amm500_nautilus.risk import reasons
 from amm500_nautilus.risk.config import RiskConfig
 from amm500_nautilus.risk.types import Conditions
 from amm500_nautilus.risk.types import RiskDecision
 from amm500_nautilus.runtime.config import RunConfig
 from amm500_nautilus.runtime.config import to_plain
+from amm500_nautilus.runtime.record import COMMAND_TOPIC
+from amm500_nautilus.runtime.strategy_hash import strategy_hash
 from amm500_nautilus.simulation.listener import LedgerFill
 from amm500_nautilus.simulation.listener import LiquidationRecord
 from amm500_nautilus.strategy import ACTION_TOPIC
@@ -169,6 +173,8 @@ class MakerDesk:
             fees=row.fees_cum,
             funding=row.funding_cum,
             transfers=row.transfers_cum,
+            liquidation=row.liquidation_cum,
+            weight_cost=row.weight_cost_cum,
             budget_remaining=maker.budget.remaining,
             actions=maker.budget.sent,
             fills=self.fills,
@@ -177,19 +183,27 @@ class MakerDesk:
 
     def demand(self, reason: str) -> None:
         """Set off a reason with the next cycle."""
+        self._tell("demand", reason)
         self._maker.guard.engine.demand(reason)
 
     def drill(self, reason: str) -> None:
         """Hold a reason's trigger for a while, as if it were so."""
+        self._tell("drill", reason)
         self._maker.guard.engine.drill(self._now_ns(), reason)
 
     def resume(self, by: str) -> tuple[str, ...]:
         """End what waits for a person; return the names of what ended."""
+        self._tell("resume", by)
         return self._maker.guard.resume(self._now_ns(), by)
 
     def new_session(self, by: str) -> None:
         """Count loss and drawdown anew."""
+        self._tell("session", by)
         self._maker.guard.new_session(self._now_ns(), by)
+
+    def _tell(self, name: str, argument: str) -> None:
+        """Say what a person does, to whoever keeps the session."""
+        self._maker.msgbus.publish(COMMAND_TOPIC, (name, argument))
 
     def stop(self, on_end: str | None) -> None:
         """End the run."""
@@ -234,7 +248,15 @@ class ToldRecorder:
     def on_ledger_fill(self, fill: LedgerFill) -> None:
         """Pass a fill on."""
         self._desk.fills += 1
-        row = FillRow(
+        self._monitor.on_fill(self._row(fill), self._mid())
+        self._recorder.on_ledger_fill(fill)
+
+    def on_earlier_fill(self, fill: LedgerFill) -> None:
+        """Journal a fill of while no node ran, unless the journal knows it; what the market was then is not known."""
+        self._monitor.on_earlier_fill(self._row(fill))
+
+    def _row(self, fill: LedgerFill) -> FillRow:
+        return FillRow(
             ts_ns=fill.ts_ns,
             tid=fill.trade_id,
             side=fill.side,
@@ -247,8 +269,6 @@ class ToldRecorder:
             client_order_id=fill.client_order_id,
             index=fill.index,
         )
-        self._monitor.on_fill(row, self._mid())
-        self._recorder.on_ledger_fill(fill)
 
     def on_markout(self, fill_index: int, horizon_s: int, mid: float) -> None:
         """Pass a markout on."""
@@ -309,6 +329,7 @@ class NodeMonitor:
         metrics_port: int | None = None,
     ) -> None:
         self._folder = folder
+        self._strategy_hash = strategy_hash(config)
         settings = MonitorSettings(
             folder=folder,
             name=config.name,
@@ -331,6 +352,8 @@ class NodeMonitor:
         self._subscriptions: tuple[tuple[str, Callable[[Any], None]], ...] = ()
         self._is_down = self._is_unread = False
         self._demands: list[str] = []
+        # the journal was found damaged: what it had of fills is with the venue
+        self.is_damaged = False
         self._sent: dict[str, int] = {}
         self._tick = 0.0
         # asked to stop, and how the position is to end then
@@ -356,6 +379,7 @@ class NodeMonitor:
                 str(error), str(self._folder), "a folder of this user's, of no other run"
             ) from error
         self._saved = restored.strategy
+        self.is_damaged = restored.is_damaged
         return restored.notes
 
     def join(self, node: Any, maker: MarketMaker, books: Any, instrument: Any, recorder: RunRecorder) -> Any:
@@ -396,6 +420,13 @@ class NodeMonitor:
             return await self.monitor.start(self._desk)
         except MonitorError as error:
             raise InputError(str(error), str(self._folder)) from error
+
+    def keep_report(self, run_dir: Path, context: ReportContext) -> None:
+        """Note in the journal what a report will need, so that ``amm500 report`` can write one of a run that was killed."""
+        monitor = self.monitor
+        about = {"run_dir": str(run_dir), "strategy_hash": self._strategy_hash}
+        noted = json.dumps({**dataclasses.asdict(context), **about}, default=str)
+        monitor.journal.save(f"report.{monitor.run}", context.start_ns, noted.encode())
 
     def tick(self) -> None:
         """Do what is due; call it a few times a second."""

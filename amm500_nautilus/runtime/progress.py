@@ -82,6 +82,21 @@ class Progress:
         self._note(text)
         self._print(text)
 
+    @property
+    def is_quiet(self) -> bool:
+        """Whether nothing of what is said is printed."""
+        return self._quiet
+
+    def ask(self, text: str) -> str:
+        """Ask at the terminal, with the bar out of the way, and return the line."""
+        if self._bar is not None:
+            self._bar.stop()
+        try:
+            return input(text)
+        finally:
+            if self._bar is not None:
+                self._bar.start()
+
     def _note(self, text: str) -> None:
         stamp = datetime.now(UTC).isoformat(timespec="seconds")
         self.lines.append(f"{stamp} {text}")

@@ -43,7 +43,7 @@ from amm500_nautilus.simulation.desk import OrderRequest
 from amm500_nautilus.simulation.desk import Outcome
 from amm500_nautilus.simulation.fill import RestingOrder
 from amm500_nautilus.simulation.gate import ActionGate
-from amm500_nautilus.simulation.latency import LatencySampler
+from amm500_nautilus.simulation.latency import Latency
 from amm500_nautilus.simulation.outage import Outages
 from amm500_nautilus.simulation.units import VenueUnits
 
@@ -98,7 +98,7 @@ class VenueExecClient(BacktestExecClient):
         The kernel's.
     desk : OrderDesk
         Where orders arrive.
-    latency : LatencySampler
+    latency : Latency
         How long they take.
     units : VenueUnits
         Ticks and lots of the instrument.
@@ -121,7 +121,7 @@ class VenueExecClient(BacktestExecClient):
         cache: Any,
         clock: Any,
         desk: OrderDesk,
-        latency: LatencySampler,
+        latency: Latency,
         units: VenueUnits,
         instrument_id: Any,
         taker_fill: TakerFill,

@@ -4,6 +4,7 @@ import math
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -73,6 +74,14 @@ HOME_LINE = LatencyConfig(
 )
 
 NO_LATENCY = LatencyConfig(kind="constant", p50_ms=0.0, min_ms=0.0)
+
+
+class Latency(Protocol):
+    """What says how long an action takes."""
+
+    def draw(self) -> int:
+        """Return the latency of the next action, in nanoseconds."""
+        ...
 
 
 class LatencySampler:

@@ -19,6 +19,7 @@ from amm500_nautilus.simulation.config import VenueConfig
 from amm500_nautilus.simulation.desk import OrderDesk
 from amm500_nautilus.simulation.fill import FillEngine
 from amm500_nautilus.simulation.gate import ActionGate
+from amm500_nautilus.simulation.latency import Latency
 from amm500_nautilus.simulation.latency import LatencySampler
 from amm500_nautilus.simulation.ledger import Ledger
 from amm500_nautilus.simulation.listener import FillContext
@@ -106,6 +107,7 @@ def add_simulated_venue(
     config: VenueConfig,
     seed: int,
     listener: VenueListener | None = None,
+    latency: Latency | None = None,
 ) -> SimulatedVenue:
     """
     Add a simulated Hyperliquid dex with one instrument and one account to a backtest engine.
@@ -127,6 +129,8 @@ def add_simulated_venue(
         Seed of the latencies.
     listener : VenueListener, optional
         Who keeps the records.
+    latency : Latency, optional
+        What says how long actions take; by default the configuration's distribution.
 
     Raises
     ------
@@ -166,7 +170,7 @@ def add_simulated_venue(
         gate=gate,
     )
     _add_venue(engine, instrument, config, currency, module)
-    sampler = LatencySampler(config.latency, np.random.default_rng(seed))
+    sampler = latency or LatencySampler(config.latency, np.random.default_rng(seed))
     client = _replace_client(engine, module, desk, sampler, units, gate, Outages(config.outages))
     reports.client = client
     trader = engine.trader
@@ -217,7 +221,7 @@ def _replace_client(
     engine: Any,
     module: VenueModule,
     desk: OrderDesk,
-    sampler: LatencySampler,
+    sampler: Latency,
     units: VenueUnits,
     gate: ActionGate | None,
     outages: Outages,

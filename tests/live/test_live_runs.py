@@ -22,8 +22,10 @@ from amm500_nautilus.runtime.live import main as live_main
 from amm500_nautilus.runtime.monitoring import config_hash
 from tests.adapter.test_secret_canary import SECRET
 from tests.live.exec_session import Trading
+from tests.live.exec_session import settle
 from tests.live.venue_scene import CONFIGS
 from tests.live.venue_scene import KEY_VARIABLE
+from tests.live.venue_scene import LOOPBACK
 from tests.live.venue_scene import USER
 from tests.live.venue_scene import command
 from tests.live.venue_scene import environment
@@ -39,6 +41,11 @@ pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="arguments and environments are read from /proc"),
 ]
 LENGTH = ("--duration", "1h")
+# a restart waits for so much fresh data before it quotes
+BRISK = ("strategy.risk.switches.fresh_secs=1",)
+HOOK_SECRET = "canaryOfTheWebhook"
+HOOK = f"json://amm:{HOOK_SECRET}@127.0.0.1:9/{HOOK_SECRET}"
+ALERT = "SELECT outcome FROM alert WHERE kind = 'second_trader'"
 END = "SELECT CAST(value AS TEXT) FROM saved WHERE name = 'run.end'"
 
 
@@ -59,11 +66,13 @@ def rest_by_hand(trading: Trading) -> int:
 def test_a_testnet_run_quotes_halts_and_is_still_halted_after_a_restart(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    env = environment(tmp_path, **{KEY_VARIABLE: SECRET.hex()})
+    env = environment(tmp_path, AMM500_ALERT_URLS=HOOK, **{KEY_VARIABLE: SECRET.hex()})
     shown: dict[str, bytes] = {}
     with venue_with(flow="simulated", seed=7) as venue:
         trading = Trading(venue, USER)
-        with running(command("testnet", venue.url, tmp_path, "first", *LENGTH), env, tmp_path) as run:
+        with running(
+            command("testnet", venue.url, tmp_path, "first", *LENGTH, more=BRISK), env, tmp_path
+        ) as run:
             run.wait_for(lambda: len(trading.open_orders()) >= 4, "it quotes")
             shown |= {f"first {name}": content for name, content in run.shown().items()}
             # another run file of the same account, with a state folder of its own
@@ -71,22 +80,25 @@ def test_a_testnet_run_quotes_halts_and_is_still_halted_after_a_restart(
             beside = command("testnet", venue.url, tmp_path / "beside", "run", *LENGTH)
             assert live_main(beside[2:]) == 2
             assert f"another process trades {USER} on km" in capsys.readouterr().err
-            assert run.ask("flatten")["state"] == "HALTED"
+            assert run.wait_for(lambda: run.ask("flatten"), "it answers")["ok"]
+            run.wait_for(lambda: run.ask("status").get("state") == "HALTED", "it is halted")
             run.wait_for(lambda: not trading.open_orders() and not trading.position(), "flat")
             assert run.end(signal.SIGTERM) == 3, run.errors
         end = journal_rows(tmp_path, END)
-        with running(command("testnet", venue.url, tmp_path, "second", *LENGTH), env, tmp_path) as run:
-            run.wait_for(lambda: run.ask("status").get("fills") is not None, "it answers")
-            assert run.ask("status")["state"] == "HALTED"
+        with running(
+            command("testnet", venue.url, tmp_path, "second", *LENGTH, more=BRISK), env, tmp_path
+        ) as run:
+            assert run.wait_for(lambda: run.ask("status"), "it answers")["state"] == "HALTED"
             assert journal_rows(tmp_path, END) == end
             assert not trading.open_orders()
-            run.ask("resume")
+            run.wait_for(lambda: run.ask("resume"), "it answers")
             run.wait_for(lambda: len(trading.open_orders()) >= 4, "it quotes again")
             # somebody trades by hand: we withdraw, and leave what is theirs
             manual = rest_by_hand(trading)
             run.wait_for(lambda: "second_trader" in run.ask("status").get("reasons", ()), "it was seen")
             run.wait_for(lambda: len(trading.open_orders()) == 1, "our own orders are gone")
             assert run.end(signal.SIGTERM) == 0, run.errors
+        assert journal_rows(tmp_path, ALERT)
         (left,) = trading.open_orders()
         assert left["oid"] == manual
     assert not pd.read_csv(tmp_path / "second" / "orders.csv")["open_at_end"].any()
@@ -97,6 +109,10 @@ def test_a_testnet_run_quotes_halts_and_is_still_halted_after_a_restart(
     # a venue on this machine is not the exchange, and the report says so
     assert (summary["mode"], summary["data"]["simulated"]) == ("testnet", True)
     assert secrets_in(tmp_path, shown) == {}
+    # nobody answers at the alerts' address, and its password is not in what says so
+    everything = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert not [path for path in everything if HOOK_SECRET.encode() in path.read_bytes()]
+    assert HOOK_SECRET.encode() not in b"".join(shown[name] for name in shown if name.endswith("cmdline"))
 
 
 @contextmanager
@@ -116,6 +132,7 @@ def test_a_live_run_is_checked_confirmed_quotes_within_its_cap_and_leaves_nothin
         "live.signer.unlock_by=descriptor",
         f"live.signer.descriptor={descriptor}",
         "account.leverage=10",
+        "live.metrics_port=0",
     )
     supervisor = PidLock(tmp_path / "state" / "supervisor.lock")
     supervisor.take()
@@ -136,7 +153,10 @@ def test_a_live_run_is_checked_confirmed_quotes_within_its_cap_and_leaves_nothin
                 lambda: len(trading.open_orders()) >= 4 and trading.open_orders(), "it quotes"
             )
             shown = run.shown()
-            assert run.ask("drill", reason="margin_ratio")["ok"] is False
+            assert run.listening() == {LOOPBACK}
+            assert run.largest_core() == "0"
+            drill = run.wait_for(lambda: run.ask("drill", reason="margin_ratio"), "it answers")
+            assert drill["ok"] is False
             value = sum(Decimal(row["sz"]) * Decimal(row["limitPx"]) for row in orders if row["side"] == "B")
             assert run.end(signal.SIGTERM) == 0, run.errors
         assert not trading.open_orders()
@@ -155,3 +175,30 @@ def test_a_live_run_is_checked_confirmed_quotes_within_its_cap_and_leaves_nothin
 
 def supervisor_pid(folder: Path) -> int:
     return int((folder / "state" / "supervisor.lock").read_text())
+
+
+@pytest.mark.soak
+def test_the_venue_cancels_for_a_qualified_account_whose_node_was_killed(tmp_path: Path) -> None:
+    more = ("live.signer.source=environment", "live.deadman_secs=10", "live.metrics_port=0")
+    with venue_with(flow="quiet") as venue:
+        trading = Trading(venue, USER)
+
+        def qualify(exchange: Any) -> None:
+            limits = exchange.accounts.holder(USER).limits
+            limits.traded = limits.credited = Decimal(1_000_000)
+
+        venue.call(qualify)
+        config = load_config(CONFIGS["live"], settings(venue.url, tmp_path, *more, "live.duration=1h"))
+        said = {KEY_VARIABLE: SECRET.hex(), VARIABLE: confirmation(USER, config_hash(config))}
+        parts = command("live", venue.url, tmp_path, "run", *LENGTH, "--override-paper-gate", "x", more=more)
+        with running(parts, environment(tmp_path, **said), tmp_path) as run:
+            run.wait_for(lambda: len(trading.open_orders()) >= 4, "it quotes")
+            run.wait_for(
+                lambda: any(action["type"] == "scheduleCancel" for action in trading.actions()), "armed"
+            )
+            run.process.kill()
+            run.process.wait()
+        assert trading.open_orders()
+        settle(lambda: not trading.open_orders(), seconds=60.0)
+    events = dict(journal_rows(tmp_path, "SELECT kind, text FROM event"))
+    assert events["watched"] == "the venue's dead-man's switch"

@@ -35,6 +35,9 @@ AGENT = SecretKey(SECRET).address
 KEY_VARIABLE = "HYPERLIQUID_AGENT_KEY"
 EQUITY = Decimal(10_000)
 LIVENESS_S = 60.0
+# a socket's state, and 127.0.0.1, as the kernel writes them
+LISTENS = "0A"
+LOOPBACK = "0100007F"
 
 
 def account(**changes: Any) -> AccountSpec:
@@ -161,6 +164,23 @@ class Running:
         """What the system shows of the process: its arguments and its environment."""
         place = Path("/proc") / str(self.process.pid)
         return {name: (place / name).read_bytes() for name in ("cmdline", "environ")}
+
+    def listening(self) -> set[str]:
+        """Return the addresses at which the process listens for connections, in the kernel's hex."""
+        place = Path("/proc") / str(self.process.pid)
+        own = {link.readlink().name for link in (place / "fd").iterdir() if link.is_symlink()}
+        found = set()
+        for name in ("tcp", "tcp6"):
+            for line in (place / "net" / name).read_text().splitlines()[1:]:
+                words = line.split()
+                if words[3] == LISTENS and f"socket:[{words[9]}]" in own:
+                    found.add(words[1].partition(":")[0])
+        return found
+
+    def largest_core(self) -> str:
+        """Return the largest core file that the process may leave."""
+        limits = (Path("/proc") / str(self.process.pid) / "limits").read_text()
+        return next(line.split()[4] for line in limits.splitlines() if line.startswith("Max core file size"))
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """The runbook and the files of ops/ say what the code says."""
 
+import argparse
 import configparser
 import plistlib
 import re
@@ -12,9 +13,11 @@ import yaml
 from amm500_nautilus.monitor.runbook import LOOK
 from amm500_nautilus.monitor.runbook import reason_lines
 from amm500_nautilus.monitor.schema import COLUMNS
+from amm500_nautilus.monitor.supervisor import SuperviseSettings
+from amm500_nautilus.report.analysis_gates import gate_lines
 from amm500_nautilus.risk.config import RiskConfig
 from amm500_nautilus.risk.reasons import reason_table
-from amm500_nautilus.runtime.live import parse_args
+from amm500_nautilus.runtime.cli import build_parser
 
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -29,6 +32,21 @@ def test_the_runbook_shows_every_reason_as_the_code_has_it() -> None:
     assert set(LOOK) == {rule.name for rule in reason_table(RiskConfig())}
 
 
+def test_the_runbook_shows_every_gate_as_the_code_has_it() -> None:
+    text = RUNBOOK.read_text(encoding="utf-8")
+    shown = text.partition("<!-- gates -->")[2].partition("<!-- /gates -->")[0].strip().splitlines()[2:]
+    assert shown == gate_lines()
+
+
+def test_every_command_of_the_runbook_is_one() -> None:
+    commands = next(
+        action.choices for action in build_parser()._actions if isinstance(action, argparse._SubParsersAction)
+    )
+    named = set(re.findall(r"amm500 ([a-z][a-z-]+)", RUNBOOK.read_text(encoding="utf-8")))
+    assert named <= set(commands), named - set(commands)
+    assert {"status", "pause", "resume", "flatten", "stop", "analyze", "verify", "report"} <= named
+
+
 def test_the_runbook_names_every_table_of_the_journal() -> None:
     line = next(
         line for line in RUNBOOK.read_text(encoding="utf-8").splitlines() if line.startswith("Tables: ")
@@ -37,8 +55,7 @@ def test_the_runbook_names_every_table_of_the_journal() -> None:
 
 
 def command_line(words: list[str]) -> None:
-    script = words.index("run_live.py")
-    args = parse_args(words[script + 1 :])
+    args = build_parser().parse_args(words[words.index("supervise") :])
     assert (ROOT / args.config).is_file()
 
 
@@ -48,16 +65,19 @@ def test_the_systemd_unit_restarts_crashes_alone_and_starts_what_there_is() -> N
     unit.read(OPS / "amm500.service")
     service = unit["Service"]
     assert service["Restart"] == "on-failure"
-    # live.md section 4: only 1 or a signal is a crash, five in an hour end it
-    assert set(service["RestartPreventExitStatus"].split()) == {"2", "3", "4"}
+    # the supervisor restarts its node; only its own death by a signal is left to systemd
+    assert set(service["RestartPreventExitStatus"].split()) == {"1", "2", "3", "4"}
     assert (unit["Unit"]["StartLimitBurst"], unit["Unit"]["StartLimitIntervalSec"]) == ("5", "3600")
     assert service["LimitCORE"] == "0"
-    command_line(["run_live.py", *shlex.split(service["ExecStart"].partition("run_live.py")[2])])
+    command_line(shlex.split(service["ExecStart"]))
+    settings = SuperviseSettings()
+    assert int(service["TimeoutStopSec"]) > settings.stop_secs + settings.check_secs
 
 
 def test_the_launchd_list_starts_what_there_is() -> None:
     found = plistlib.loads((OPS / "org.amm500.node.plist").read_bytes())
     command_line(found["ProgramArguments"])
+    assert found["ExitTimeOut"] > SuperviseSettings().stop_secs + SuperviseSettings().check_secs
     assert found["KeepAlive"] is False
 
 

@@ -101,4 +101,5 @@ CONTEXT = {
     "targets": {},
     "verdict": {},
     "budget": {},
+    "strategy_hash": "abc",
 }

@@ -51,6 +51,8 @@ class Records:
 
     def __init__(self) -> None:
         self.fills: list[Any] = []
+        self.earlier: list[Any] = []
+        self.begun = 0
         self.markouts: list[tuple[int, int, float]] = []
         self.funding: list[tuple[Decimal, Decimal]] = []
         self.transfers: list[Decimal] = []
@@ -58,6 +60,12 @@ class Records:
 
     def on_ledger_fill(self, fill: Any) -> None:
         self.fills.append(fill)
+
+    def begin(self) -> None:
+        self.begun += 1
+
+    def on_earlier_fill(self, fill: Any) -> None:
+        self.earlier.append(fill)
 
     def on_markout(self, index: int, horizon: int, mid: float) -> None:
         self.markouts.append((index, horizon, mid))
@@ -92,7 +100,15 @@ class Desk:
         self.books.on_quote(quote(IID, self.now, mid_ticks - 1, 10, mid_ticks + 1, 10))
 
     def fill(
-        self, side: int, lots: int, ticks: int, fee: str = "0", *, trade: str = "", maker: bool = True
+        self,
+        side: int,
+        lots: int,
+        ticks: int,
+        fee: str = "0",
+        *,
+        trade: str = "",
+        order: str = "",
+        maker: bool = True,
     ) -> None:
         self.now += SECOND
         self.count += 1
@@ -102,7 +118,7 @@ class Desk:
                 strategy_id=StrategyId("S-001"),
                 instrument_id=IID,
                 client_order_id=ClientOrderId(f"O-{self.count}"),
-                venue_order_id=VenueOrderId(str(self.count)),
+                venue_order_id=VenueOrderId(order or str(self.count)),
                 account_id=AccountId("HYPERLIQUID-km"),
                 trade_id=TradeId(trade or str(self.count)),
                 position_id=None,
@@ -232,3 +248,23 @@ def test_equity_is_the_start_plus_what_each_fill_gained_to_the_mid(
     realized = sum(fill.closed_pnl for fill in desk.records.fills)
     row = desk.books.account()
     assert row.balance == pytest.approx(float(1_000 + realized))
+
+
+def test_fills_of_while_no_node_ran_are_journaled_and_are_no_part_of_the_run() -> None:
+    desk = Desk()
+    desk.report("1000")
+    # what the engine is told when a node starts with a position: what was held, then what it missed
+    desk.fill(1, 500, 69_000, order="OPENING-1780000000000")
+    desk.fill(-1, 200, 69_100, "0.01", trade="missed")
+    assert desk.records.fills == []
+    (missed,) = desk.records.earlier
+    assert (missed.trade_id, missed.index, missed.position_lots) == ("missed", -1, 300)
+    assert missed.closed_pnl == Decimal("0.2")
+    held = SimpleNamespace(signed_decimal_qty=lambda: Decimal("0.3"), avg_px_open=690.0)
+    desk.books.begin([held])
+    assert desk.records.begun == 1
+    assert desk.books.position == Decimal("0.3")
+    assert desk.books.equity == 1_000
+    desk.fill(-1, 300, 69_100)
+    (fill,) = desk.records.fills
+    assert (fill.index, fill.closed_pnl, desk.books.position) == (0, Decimal("0.3"), 0)

@@ -3,10 +3,13 @@ Two hundred frames a second through a live node for ten minutes: no memory is ga
 
 The venue runs in a process of its own and makes fifty blocks a second, each with a new touch, a trade, a book and a context. A frame's
 age is the time between its block, which the venue stamps, and the strategy's handler: the venue's own work, the socket, the parser, the
-merge and the engine are all in it. A process that only sleeps tells by how much the machine itself was late. ``STREAM_SOAK_SECONDS`` shortens the run.
+merge and the engine are all in it. A process that only sleeps tells by how much the machine itself was late, and both others how long
+their collector of garbage held them up. Run: ``python -m pytest -q -s -m soak tests/soak/test_stream_soak.py`` (``STREAM_SOAK_SECONDS=60``
+shortens it); nothing else should run on the machine.
 """
 
 import asyncio
+import gc
 import multiprocessing
 import os
 import statistics
@@ -47,6 +50,27 @@ OLDEST_MS = 100.0
 WARM_UP = 0.3
 GROWTH_MB = 8.0
 SAMPLE_S = 1.0
+
+
+class Pauses:
+    """How long each full collection of garbage took, ms."""
+
+    def __init__(self) -> None:
+        self.took: list[float] = []
+        self._began = 0.0
+        gc.callbacks.append(self)
+
+    def __call__(self, phase: str, info: dict[str, int]) -> None:
+        if phase == "start":
+            self._began = time.perf_counter()
+        elif info["generation"] == 2:
+            self.took.append((time.perf_counter() - self._began) * 1_000)
+
+    def __str__(self) -> str:
+        return f"{len(self.took)} of at most {max(self.took, default=0.0):.1f}"
+
+    def close(self) -> None:
+        gc.callbacks.remove(self)
 
 
 class Swinging(QuietFlow):
@@ -98,9 +122,13 @@ def run_venue(pipe: Any) -> None:
     cadences = replace(Cadences(), fast_book_ms=BLOCK_MS, context_ms=BLOCK_MS, candle_ms=1_000, book_ms=1_000)
     config = VenueConfig(block_ms=BLOCK_MS, cadences=cadences, limits=False, history_candles=10)
     with LoopbackVenue(config, flow=Swinging()) as venue:
+        # as in its own program: a collector that walks through the history it was made with would make the load's blocks late
+        venue.call(lambda _: (gc.collect(), gc.freeze()))
+        pauses = Pauses()
         pipe.send((venue.url, venue.ws_url))
         while pipe.recv() == "sent":
-            pipe.send(venue.call(lambda _: sum(each.sent for each in venue._sockets.sessions.values())))
+            sent = venue.call(lambda _: sum(each.sent for each in venue._sockets.sessions.values()))
+            pipe.send((sent, str(pauses)))
 
 
 def run_ruler(pipe: Any) -> None:
@@ -128,7 +156,7 @@ def start(context: Any, work: Any) -> tuple[Any, Any]:
     return ours, process
 
 
-def sent_by(pipe: Any) -> int:
+def sent_by(pipe: Any) -> tuple[int, str]:
     pipe.send("sent")
     return pipe.recv()
 
@@ -158,6 +186,7 @@ def test_two_hundred_frames_a_second_are_handled_in_time_and_leave_nothing_behin
         f"\n{state['seconds']:.0f} s, {state['frames']} frames ({rate:.0f} a second), {stamps.counts}; age ms:"
         f" p50 {late[0.5]:.2f}, p99 {late[0.99]:.2f}, p99.9 {late[0.999]:.2f}, maximum {ages[-1]:.2f};"
         f" memory MB: {memory[0]:.1f} at first, {settled[0]:.1f} settled, {memory[-1]:.1f} at last (growth {growth:+.2f});"
+        f" full collections of garbage ms: {state['pauses']};"
         f" a process that only sleeps overslept by ms: {', '.join(f'{each:.2f}' for each in machine)} (p50, p99, p99.9, maximum)"
     )
     assert state["bad_frames"] == 0
@@ -185,13 +214,21 @@ def run(url: str, ws_url: str, stamps: Stamps, pipe: Any) -> dict[str, Any]:
         for kind in stamps.counts:
             stamps.counts[kind] = 0
         del stamps.ages[:]
-        before, began = await asyncio.to_thread(sent_by, pipe), time.monotonic()
+        (before, _), began = await asyncio.to_thread(sent_by, pipe), time.monotonic()
+        pauses = Pauses()
         while time.monotonic() - began < SECONDS:
             await asyncio.sleep(SAMPLE_S)
             memory.append(memory_mb())
         seconds = time.monotonic() - began
-        frames = await asyncio.to_thread(sent_by, pipe) - before
+        sent, venues = await asyncio.to_thread(sent_by, pipe)
+        pauses.close()
         client = next(iter(node.kernel.data_engine._clients.values()))
-        return {"memory": memory, "seconds": seconds, "frames": frames, "bad_frames": client.bad_frames}
+        return {
+            "memory": memory,
+            "seconds": seconds,
+            "frames": sent - before,
+            "bad_frames": client.bad_frames,
+            "pauses": f"{pauses} here, {venues} at the venue",
+        }
 
     return run_node(config, (), scenario, actors=[stamps], seconds=SECONDS + 60)

@@ -64,6 +64,13 @@ def test_the_touch_is_the_market_s_and_not_ours(
     assert books.touch(69_000, 100, 69_001, 100) == expected
 
 
+def test_behind_a_touch_of_ours_alone_stands_the_newest_book_and_not_the_last_one_read() -> None:
+    books = reader(table((BUY, 69_000, 100)))
+    books.read(depth(IID, 1, BIDS, ASKS))
+    newer = [(69_000, 100), *((68_996 - k, 50) for k in range(9))]
+    assert books.touch(69_000, 100, 69_001, 100, depth(IID, 2, newer, ASKS)) == (68_996, 50, 69_001, 100)
+
+
 def test_a_simulated_book_does_not_show_our_orders_and_is_left_as_it_is() -> None:
     books = reader(table((BUY, 69_000, 40)), net_own=False)
     assert books.read(depth(IID, 1, BIDS, ASKS)).bid_lots[0] == 100

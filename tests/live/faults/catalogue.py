@@ -13,11 +13,15 @@ from tests.live.faults.strikes import agent_expired
 from tests.live.faults.strikes import clock_off
 from tests.live.faults.strikes import collateral_moved
 from tests.live.faults.strikes import cut
+from tests.live.faults.strikes import damaged_files
+from tests.live.faults.strikes import deleveraged
 from tests.live.faults.strikes import delisted
+from tests.live.faults.strikes import disk_full
 from tests.live.faults.strikes import expired_action
 from tests.live.faults.strikes import halted
 from tests.live.faults.strikes import knob
 from tests.live.faults.strikes import liquidation
+from tests.live.faults.strikes import lost_fills_file
 from tests.live.faults.strikes import manual_fill
 from tests.live.faults.strikes import manual_order
 from tests.live.faults.strikes import meta_drift
@@ -26,6 +30,7 @@ from tests.live.faults.strikes import oi_cap
 from tests.live.faults.strikes import on_action
 from tests.live.faults.strikes import on_frame
 from tests.live.faults.strikes import outage
+from tests.live.faults.strikes import own_orders_crossed
 from tests.live.faults.strikes import races
 from tests.live.faults.strikes import venue_shut
 
@@ -210,7 +215,11 @@ FAMILIES: tuple[Scenario, ...] = (
     Scenario(
         "liquidated", lambda rng: [liquidation(rng)], venue={"equity": Decimal(100)}, client={"leverage": 20}
     ),
+    Scenario("deleveraged", lambda rng: [deleveraged(rng)]),
     Scenario("collateral_moved", lambda rng: [collateral_moved(rng)]),
+    Scenario("own_orders_crossed", lambda rng: [own_orders_crossed(rng)]),
+    # this machine
+    Scenario("disk_full", lambda rng: [disk_full(rng)]),
     Scenario("fills_race_commands", lambda rng: [races(rng)], 6),
     Scenario("storm", _storm, seeds=10),
     # a whole node
@@ -238,12 +247,17 @@ FAMILIES: tuple[Scenario, ...] = (
     ),
     Scenario("node_server_unavailable", _often("unavailable", "503 to anything", 0.2), 4, Way.NODE),
     Scenario("node_agent_expired", lambda rng: [agent_expired(rng)], 4, Way.NODE),
+    Scenario("node_deleveraged", lambda rng: [deleveraged(rng)], 4, Way.NODE),
+    Scenario("node_own_orders_crossed", lambda rng: [own_orders_crossed(rng)], 4, Way.NODE),
+    Scenario("node_disk_full", lambda rng: [disk_full(rng)], 3, Way.NODE),
     Scenario("node_halted", lambda rng: [halted(rng)], 4, Way.NODE),
     Scenario("node_foreign_fills", lambda rng: [manual_fill(rng)], 4, Way.NODE),
     Scenario("node_meta_drift", lambda rng: [meta_drift(rng)], 5, Way.NODE, data={"meta_check_secs": 0.5}),
     Scenario("node_storm", _storm, 6, Way.NODE),
     # the process ends
     Scenario("node_restarted", lambda rng: [], 5, Way.RESTART),
+    Scenario("restarted_with_damaged_files", lambda rng: [damaged_files(rng)], 5, Way.RESTART),
+    Scenario("restarted_without_seen_fills", lambda rng: [lost_fills_file(rng)], 2, Way.RESTART),
     Scenario("killed", lambda rng: [], 5, Way.KILL),
     Scenario(
         "killed_without_answers",

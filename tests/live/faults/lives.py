@@ -60,6 +60,8 @@ def restarted(
     # what was heard while it stopped belongs to it
     told = {event.trade_id.value for event in booked(stages[0])}
     _move_unseen(venue, rng)
+    for strike in strikes:
+        strike.between(state_dir)
     return _next_life(scenario, rng, venue, state_dir, told)
 
 

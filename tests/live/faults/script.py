@@ -28,6 +28,7 @@ WANTED = {
     "cancelByCloid": ("ladder", "cancel", "cancel"),
     "fill": ("ladder", "take", "move"),
     "race": ("ladder", "race", "race"),
+    "own": ("ladder", "own", "own"),
     "": ("ladder", "modify", "cancel", "move"),
 }
 
@@ -161,6 +162,15 @@ class Script:
         else:
             self._stage.cancel(order)
         return None
+
+    def _own(self) -> None:
+        # an order that takes, with one of our own in its way
+        order = self._any()
+        if order is None:
+            self._ladder()
+            return
+        self._stage.own_crossed += 1
+        self._cross(OrderSide.SELL if order.is_buy else OrderSide.BUY, self._size(), reduce_only=False)
 
     def _move(self) -> None:
         self.market.move(self._rng.choice((-3, -2, -1, 1, 2, 3)))

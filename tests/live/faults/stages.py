@@ -109,6 +109,8 @@ class Stage:
     factory: Any
     # whether somebody else trades with the account
     has_strangers = False
+    # orders sent that would have traded with one of our own
+    own_crossed = 0
 
     def submit(self, *orders: Any) -> None:
         """Send new orders as a strategy does."""

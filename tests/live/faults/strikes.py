@@ -1,11 +1,14 @@
 """What strikes: each fault with how it begins, how it ends, and how a scenario knows that it did strike."""
 
+import errno
+import os
 import random
 from collections.abc import Awaitable
 from collections.abc import Callable
 from dataclasses import dataclass
 from dataclasses import field
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 from nautilus_trader.model.enums import OrderSide
@@ -24,7 +27,7 @@ FOREVER = -1
 type Act = Callable[[Stage], Any]
 
 
-def _nothing(_: Stage) -> None:
+def _nothing(_: Any) -> None:
     return None
 
 
@@ -49,6 +52,8 @@ class Strike:
         What the trader must do for it to strike, see ``script.WANTED``.
     lasts : int
         The least number of steps between begin and end.
+    between : Callable[[Path], None]
+        What is done to the state folder between two lives.
 
     """
 
@@ -58,6 +63,7 @@ class Strike:
     struck: Callable[[Stage], bool] = field(default=_always)
     wants: str = ""
     lasts: int = 0
+    between: Callable[[Path], None] = field(default=_nothing)
 
 
 def knob(
@@ -314,6 +320,109 @@ def races(rng: random.Random) -> Strike:
         struck=lambda stage: len(stage.ex(lambda _: stage.venue.accounts.user_fills(USER))) >= fills,
         wants="race",
     )
+
+
+def deleveraged(rng: random.Random) -> Strike:
+    """Return an auto-deleveraging of the position, a few times while there is one."""
+    times = rng.randint(1, 3)
+    done = [0]
+
+    def struck(stage: Stage) -> bool:
+        # again and again until a position was there to be taken
+        if done[0] < times:
+            done[0] += bool(stage.ex(lambda exchange: exchange.deleverage(USER, COIN)))
+        return done[0] >= times and NoticeKind.LIQUIDATION in _kinds(stage)
+
+    return Strike(f"the position deleveraged {times} times", _nothing, struck=struck, wants="fill")
+
+
+def own_orders_crossed(rng: random.Random) -> Strike:
+    """Return orders that would take our own resting ones; the venue must never have to cancel those."""
+    crossings = rng.randint(6, 10)
+
+    def end(stage: Stage) -> None:
+        rows = stage.ex(lambda exchange: exchange.historical_orders(USER))
+        assert not [row for row in rows if row["status"] == "selfTradeCanceled"], (
+            "the venue prevented a self-trade"
+        )
+
+    return Strike(
+        f"{crossings} IOC orders into resting orders of our own",
+        _nothing,
+        end,
+        lambda stage: stage.own_crossed >= crossings,
+        "own",
+    )
+
+
+def disk_full(rng: random.Random) -> Strike:
+    """Return a disk that takes nothing, or only a part of a write, for a while."""
+    taken = rng.choice((0, 5))
+    write, pwrite = os.write, os.pwrite
+
+    def is_state(descriptor: int) -> bool:
+        try:
+            return Path(f"/proc/self/fd/{descriptor}").readlink().parent.name == "state"
+        except OSError:
+            return False
+
+    def full(descriptor: int, content: bytes, *offset: int) -> int:
+        real: Callable[..., int] = pwrite if offset else write
+        if not is_state(descriptor):
+            return real(descriptor, content, *offset)
+        if not taken:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        return real(descriptor, content[:taken], *offset)
+
+    def begin(_: Stage) -> None:
+        os.write = os.pwrite = full
+
+    def end(_: Stage) -> None:
+        os.write, os.pwrite = write, pwrite
+
+    return Strike(
+        f"the disk full for a while ({'a part' if taken else 'nothing'} of a write taken)",
+        begin,
+        end,
+        lambda stage: NoticeKind.STORAGE in _kinds(stage),
+        "fill",
+        rng.randint(6, 12),
+    )
+
+
+# what a crash of the machine may leave at the end of a file, or a person in it
+DAMAGE: dict[str, Callable[[bytes], bytes]] = {
+    "half a line at the end": lambda content: content + content[:20],
+    "zeros at the end": lambda content: content + bytes(64),
+    "foreign lines in it": lambda content: b"\xff\xfe\n\nnot a line of ours\n" + content + b"1 2\n0x 3\n",
+    "its last line twice": lambda content: content + content[content[:-1].rfind(b"\n") + 1 :],
+}
+
+
+def damaged_files(rng: random.Random) -> Strike:
+    """Return damage to the files of order ids and of seen fills between two lives."""
+    ids, fills = rng.choice(sorted(DAMAGE)), rng.choice(sorted(DAMAGE))
+
+    def between(state_dir: Path) -> None:
+        for pattern, how in (("orders-*", ids), ("fills-*", fills)):
+            (path,) = state_dir.glob(pattern)
+            content = path.read_bytes()
+            assert content.endswith(b"\n"), f"{path} ends in half a line"
+            path.write_bytes(DAMAGE[how](content))
+
+    return Strike(
+        f"the file of order ids with {ids}, that of seen fills with {fills}", _nothing, between=between
+    )
+
+
+def lost_fills_file(rng: random.Random) -> Strike:
+    """Return the loss of the file of seen fills between two lives."""
+
+    def between(state_dir: Path) -> None:
+        (path,) = state_dir.glob("fills-*")
+        path.unlink()
+
+    return Strike("the file of seen fills lost", _nothing, between=between)
 
 
 def collateral_moved(rng: random.Random) -> Strike:
