@@ -6,12 +6,15 @@ LOCK := requirements/dev.lock
 STAMP := $(VENV)/.stamp
 RUN_STAMP := $(VENV)/.run-stamp
 LIVE_STAMP := $(VENV)/.live-stamp
+# torch is several gigabytes: an environment of its own
+ML_VENV := .venv-ml
+ML_STAMP := $(ML_VENV)/.stamp
 
 .DEFAULT_GOAL := help
-.PHONY: help backtest local test check bench soak mutants clean lock
+.PHONY: help backtest local test test-ml check bench soak mutants clean lock
 
 help: ## List the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 $(BIN)/python:
 	@bash scripts/make_venv.sh $(VENV) $(PYTHON)
@@ -40,6 +43,15 @@ local: $(LIVE_STAMP) ## Run the strategy live against a loopback venue for two m
 test: $(STAMP) ## Run the tests
 	$(BIN)/python -m pytest -q -m "not soak" -n 2 --dist loadfile
 
+$(ML_STAMP): requirements/ml.lock pyproject.toml
+	@test -x $(ML_VENV)/bin/python || bash scripts/make_venv.sh $(ML_VENV) $(PYTHON)
+	@$(ML_VENV)/bin/python -m uv pip install --quiet --python $(ML_VENV)/bin/python --require-hashes -r requirements/ml.lock
+	@$(ML_VENV)/bin/python -m uv pip install --quiet --python $(ML_VENV)/bin/python --no-deps -e .
+	@touch $@
+
+test-ml: $(ML_STAMP) ## Run the tests that train with torch (downloads gigabytes)
+	OMP_NUM_THREADS=1 $(ML_VENV)/bin/python -m pytest -q tests/forecast
+
 soak: $(STAMP) ## Run the long tests
 	$(BIN)/python -m pytest -q -m soak
 
@@ -59,4 +71,4 @@ lock: $(BIN)/python ## Compile the pinned sets again
 	@bash scripts/make_locks.sh
 
 clean: ## Remove what the targets made
-	rm -rf $(VENV) build dist runs .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+	rm -rf $(VENV) $(ML_VENV) build dist runs .pytest_cache .mypy_cache .ruff_cache .import_linter_cache

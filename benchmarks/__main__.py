@@ -20,6 +20,7 @@ QUICK = (
     "parser",
     "parsing",
     "decision_cycle",
+    "forecast",
     "signing",
     "stream",
     "adapter_latency",

@@ -12,3 +12,4 @@ compile run
 compile live --extra live
 compile research --extra research
 compile dev --extra dev
+compile ml --extra ml --extra dev -c requirements/dev.lock

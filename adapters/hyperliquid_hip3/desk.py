@@ -381,6 +381,9 @@ class OrderDesk:
         change = track.modify
         if change is None:
             return None
+        if change.news == track.news and change.old_oid == track.oid and item.wire is not None:
+            change.is_sent = True
+            return item
         # filled since the command came: the wire size is what is left of it
         change.size = change.quantity - track.done
         change.old_oid = track.oid

@@ -44,6 +44,8 @@ class PendingModify:
     size: Decimal
     old_oid: int | None
     is_sent: bool = False
+    # how much news of the order there had been when it was asked for
+    news: int = 0
     # set while nobody has said whether it happened: after this time (ms UTC, venue) it no longer can
     unknown_until_ms: int | None = None
 

@@ -114,6 +114,8 @@ class OrderTrack:
     ts_ns: int = 0
     # counts commands and their answers: what a query found is no proof when one came in between
     version: int = 0
+    # counts what was said of its fills and sizes: while it stands still, a modify's wire size is what it was
+    news: int = 0
     _refusal: str | None = None
     _waiting_fills: list[tuple[int, UserFill]] = field(default_factory=list)
     _seen: set[FillKey] = field(default_factory=set)
@@ -137,7 +139,12 @@ class OrderTrack:
     @property
     def done(self) -> Decimal:
         """What is filled as far as anyone said, told to the engine or not."""
-        return max(self.filled, self.base + sum((leg.done for leg in self.legs.values()), ZERO))
+        done = self.base
+        for leg in self.legs.values():
+            # asked for every order of a batch that is about to leave: most legs have neither
+            if leg.filled or leg.expected:
+                done += leg.done
+        return max(self.filled, done)
 
     @property
     def leaves(self) -> Decimal:
@@ -208,8 +215,9 @@ class OrderTrack:
         """Note a modify to this whole quantity; its wire size leaves out what is filled by now, with fills that have yet to come."""
         self.version += 1
         self.wanted = quantity
+        size = quantity - self.done
         self.modify = PendingModify(
-            quantity=quantity, price=price, size=quantity - self.done, old_oid=self.oid
+            quantity=quantity, price=price, size=size, old_oid=self.oid, news=self.news
         )
         return self.modify
 
@@ -258,6 +266,7 @@ class OrderTrack:
     def filled_now(self, oid: int, size: Decimal, ts_ns: int) -> list[Effect]:
         """Enter "filled": so much traded at once; the fills themselves come on their own, and an IOC's rest is over."""
         self.version += 1
+        self.news += 1
         leg = self._answered(oid)
         if not self.is_resting_kind or size >= leg.size:
             leg.final = leg.final or FILLED
@@ -329,6 +338,7 @@ class OrderTrack:
 
     def updated(self, order: OpenOrder, status: str, ts_ns: int) -> list[Effect]:
         """Enter the status of one leg, from the stream or from a query."""
+        self.news += 1
         leg = self.legs.get(order.oid)
         if order.oid in self.aside:
             return []
@@ -359,6 +369,7 @@ class OrderTrack:
         if fill.key in self._seen:
             return []
         self._seen.add(fill.key)
+        self.news += 1
         if fill.oid in self.aside:
             self.base += fill.size
         else:
@@ -374,6 +385,7 @@ class OrderTrack:
 
     def fills_complete(self, ts_ns: int) -> list[Effect]:
         """Enter that a list of all fills was read and holds no more: what a status seemed to say was filled is not to come."""
+        self.news += 1
         for leg in self.legs.values():
             leg.expected = None
         return self._settle(ts_ns)

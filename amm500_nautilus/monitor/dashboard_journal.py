@@ -56,7 +56,7 @@ WHERE ts_ns >= :start AND ts_ns < :end GROUP BY 1
 """
 _HAPPENED = """
 SELECT ts_ns, 'state', state, reasons FROM (SELECT * FROM state ORDER BY id DESC LIMIT :most)
-UNION ALL SELECT ts_ns, 'command', command, who || ': ' || answer FROM (SELECT * FROM command ORDER BY id DESC LIMIT :most)
+UNION ALL SELECT ts_ns, 'command', command || ' ' || arguments, who || ': ' || answer FROM (SELECT * FROM command ORDER BY id DESC LIMIT :most)
 UNION ALL SELECT ts_ns, 'event', kind, text FROM (SELECT * FROM event ORDER BY id DESC LIMIT :most)
 UNION ALL SELECT started_ns, 'run', 'run ' || id || ' begins', mode || ' ' || coin FROM (SELECT * FROM run ORDER BY id DESC LIMIT :most)
 UNION ALL SELECT ended_ns, 'run', 'run ' || id || ' ends', outcome FROM (SELECT * FROM run ORDER BY id DESC LIMIT :most)

@@ -83,14 +83,16 @@ def layout(figures: Mapping[str, Any], notes: Mapping[str, Any], parts: Mapping[
 def note(figure: Mapping[str, Any]) -> list[Any]:
     """Return what stands under a chart's title: what it shows, and what each of its colors means."""
     traces = figure["data"]
-    keys = [
-        html.Span(
-            [html.I(style={"borderColor": (trace.get("line") or trace["marker"])["color"]}), trace["name"]],
-            className="key",
-        )
-        for trace in traces
-    ]
+    keys = [html.Span([_sign_of(trace), trace["name"]], className="key") for trace in traces]
     return [figure["layout"]["meta"], *(keys if len(traces) > 1 else [])]
+
+
+def _sign_of(trace: Mapping[str, Any]) -> Any:
+    if "line" in trace:
+        return html.I(style={"borderColor": trace["line"]["color"]})
+    marker = trace["marker"]
+    sign = {"triangle-up": "\u25b2", "triangle-down": "\u25bc"}.get(marker.get("symbol", ""), "\u25a0")
+    return html.Span(f"{sign} ", style={"color": marker["color"]})
 
 
 def trouble(text: str, now_ns: int) -> list[Any]:
@@ -312,9 +314,19 @@ def _happened(row: Row) -> str:
     if kind == "state":
         return f"state {what}" + (f": {more}" if more else "")
     if kind == "command":
+        command, _, arguments = str(what).partition(" ")
         who, _, answer = str(more).partition(": ")
-        return f"{what} by {who}: {_answer(answer)}"
+        return f"{' '.join([command, *_values(arguments)])} by {who}: {_answer(answer)}"
     return f"{what}: {more}"
+
+
+def _values(text: str) -> list[str]:
+    """Return the arguments of a command as they were typed."""
+    try:
+        said = json.loads(text)
+    except ValueError:
+        return []
+    return [str(value) for value in said.values()] if isinstance(said, dict) else []
 
 
 def _answer(text: str) -> str:

@@ -33,6 +33,7 @@ from amm500_nautilus.monitor.errors import JournalError
 ASSETS = Path(__file__).with_name("dashboard_assets")
 # a chart costs a browser far more than a tile
 REDRAW_NS = 10_000_000_000
+PLOTLY = "/_dash-component-suites/plotly/package_data/plotly.min.js"
 _PARTS = ("head", "tiles", "tables")
 
 
@@ -50,6 +51,10 @@ def make_page(view: JournalView) -> tuple[Application, list[str]]:
         update_title="",
         meta_tags=[{"name": "viewport", "content": "width=device-width, initial-scale=1"}],
         add_log_handler=False,
+    )
+    # the chart library is most of what a page loads: asked for with the page, and not only when the first chart is met
+    app.index_string = app.index_string.replace(
+        "{%favicon%}", f'{{%favicon%}}<link rel="preload" as="script" href="{PLOTLY}">'
     )
     app.server.config["MAX_CONTENT_LENGTH"] = LONGEST_BODY
     drawn = Drawing(view)
@@ -114,7 +119,7 @@ class Drawing:
 
         return {
             "charts": {name: new(name, figure) for name, figure in figures.items()},
-            "notes": notes,
+            "notes": {name: new(name, said) for name, said in notes.items()},
             "parts": {name: new(name, part) for name, part in parts.items()},
             "drawn": digests,
         }
@@ -134,7 +139,7 @@ class Drawing:
             if kept is None or kept[0] != key:
                 figures = charts(view, shown)
                 notes = {name: note(figure) for name, figure in figures.items()}
-                digests = {name: _digest(figure) for name, figure in figures.items()}
+                digests = {name: _digest([figure, notes[name]]) for name, figure in figures.items()}
                 kept = self._kept[shown] = key, figures, notes, digests
             return kept[1], kept[2], kept[3]
 

@@ -266,9 +266,14 @@ class RunRecorder:
     def on_earlier_fill(self, fill: LedgerFill) -> None:
         """Leave out a fill of before the run."""
 
-    def close(self) -> list[str]:
+    def close(self, end_ns: int | None = None) -> list[str]:
         """
         Write what is left and give every file its final name.
+
+        Parameters
+        ----------
+        end_ns : int, optional
+            When the run ended, UTC ns, if that was before the end of the data: no session lasts longer, and no block of returns.
 
         Returns
         -------
@@ -279,6 +284,8 @@ class RunRecorder:
         if self._closed:
             return self.unbooked
         self._closed = True
+        if end_ns is not None and self.sessions:
+            self.sessions = merge_sessions(self.sessions, self.sessions[0][0], end_ns)
         for topic, handler in self._subscriptions:
             self._msgbus.unsubscribe(topic, handler)
         self.unbooked = self._join.finish()

@@ -24,6 +24,7 @@ from amm500_nautilus.runtime.analyze_evidence import gather
 from amm500_nautilus.runtime.exits import DONE
 from amm500_nautilus.runtime.exits import FAILED
 from amm500_nautilus.runtime.journal_read import find_journal
+from amm500_nautilus.runtime.rundir import PARTIAL
 from amm500_nautilus.runtime.strategy_hash import hash_beside
 
 
@@ -65,8 +66,9 @@ def analyze(args: argparse.Namespace) -> int:
 
 def place_of(path: Path) -> Path:
     """Return the folder that the analysis of a path is written to: the run directory, or the journal's own."""
-    if path.is_dir() and (path / "config.yaml").is_file():
-        return path
+    for folder in (path, path.with_name(path.name + PARTIAL)):
+        if (folder / "config.yaml").is_file():
+            return folder
     journal = find_journal(path)
     return path if journal is None else journal.parent
 

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from amm500_catalog.errors import InputError
+from amm500_nautilus.monitor.monitor import UNTOLD
 from amm500_nautilus.report.account import LIQUIDATION_FILE
 from amm500_nautilus.report.analysis import NS
 from amm500_nautilus.report.analysis import Evidence
@@ -116,8 +117,10 @@ def _halts_of_file(path: Path) -> Ints:
 
 
 def is_halt(reason: str, numbers: dict[str, Any]) -> bool:
-    """Return whether a reason that was raised is a kill switch that halted; a drill is none."""
-    return (reason in HALTING or bool(numbers.get("halted"))) and not numbers.get("drill")
+    """Return whether a reason that was raised is a kill switch that halted; a drill or a person's command is none."""
+    if numbers.get("drill") or reason in UNTOLD:
+        return False
+    return reason in HALTING or bool(numbers.get("halted"))
 
 
 def of_journal(path: Path, session: int | None = None) -> Evidence:

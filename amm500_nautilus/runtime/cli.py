@@ -101,7 +101,11 @@ def build_parser() -> argparse.ArgumentParser:
 
     calibrate = add("calibrate", commands.calibrate, "measure simulated and recorded markets with one ruler")
     calibrate.add_argument(
-        "--queue", type=Path, default=None, metavar="RUN", help="fit the queue model to a recorded run's own fills"
+        "--queue",
+        type=Path,
+        default=None,
+        metavar="RUN",
+        help="fit the queue model to a recorded run's own fills",
     )
     calibrate.add_argument("--config", default=None, help="a run file whose dataset is measured")
     calibrate.add_argument("--set", dest="overrides", action="append", default=[], metavar="KEY=VALUE")

@@ -115,7 +115,7 @@ class LiveRun:
         self._config = config
         self._desk = desk
         self._endpoint: Endpoint = desk.endpoint
-        self._logs = LogKeeper(directory.path / "log")
+        self._logs = LogKeeper(directory.path / "log", say=progress.say)
         self._market = desk.market
         self._directory = directory
         self._progress = progress
@@ -238,7 +238,7 @@ class LiveRun:
             await self._wind_down(node, maker, books)
             end_ns = clock.timestamp_ns()
             books.close(end_ns)
-            unbooked = recorder.close()
+            unbooked = recorder.close(end_ns)
             if unbooked:
                 raise RuntimeError(f"{len(unbooked)} fills were never booked, first {unbooked[0]}")
             unexplained = books.unexplained
@@ -252,6 +252,7 @@ class LiveRun:
             return self._context(start_ns, end_ns, engine_s, maker.decisions)
         finally:
             await self._monitor.close(outcome)
+            self._logs.close()
             if self._session is not None:
                 self._session.close()
                 if self._session.failure is not None:

@@ -42,6 +42,8 @@ from amm500_nautilus.runtime.live_paper import candidates
 from amm500_nautilus.runtime.models import build
 from amm500_nautilus.runtime.monitoring import config_hash
 from amm500_nautilus.runtime.progress import Progress
+from amm500_nautilus.runtime.restart import Crashed
+from amm500_nautilus.runtime.restart import crashed_run
 from amm500_nautilus.runtime.state_folder import run_seconds
 from amm500_nautilus.runtime.state_folder import state_folder
 from amm500_nautilus.runtime.strategy_hash import strategy_hash
@@ -241,10 +243,14 @@ def open_venue(
         events = [(ACCOUNT, "; ".join(lines))]
         pid = supervisor_of(state, around.environ)
         if config.mode == LIVE:
-            require_agent_time(facts.agent, now_ns=around.now_ns(), run_s=run_seconds(config))
+            crashed = crashed_run(state, config_hash(config))
+            now_ns, run_s = around.now_ns(), run_seconds(config)
+            if crashed is not None and run_s:
+                run_s = crashed.left_s(now_ns, run_s)
+            require_agent_time(facts.agent, now_ns=now_ns, run_s=run_s)
             # whoever is asked has seen them already, unless nothing is printed
             shown = "\n".join(lines) if progress.is_quiet else ""
-            events += _live_checks(config, market.coin, facts, approval, shown, pid)
+            events += _live_checks(config, market.coin, facts, approval, shown, pid, crashed)
         elif pid is None and not facts.has_switch:
             progress.say(
                 "nobody cancels orders if this process dies: neither supervisor nor dead-man's switch"
@@ -255,7 +261,13 @@ def open_venue(
 
 
 def _live_checks(
-    config: RunConfig, coin: str, facts: AccountFacts, approval: Approval, shown: str, supervisor: int | None
+    config: RunConfig,
+    coin: str,
+    facts: AccountFacts,
+    approval: Approval,
+    shown: str,
+    supervisor: int | None,
+    crashed: Crashed | None,
 ) -> list[tuple[str, str]]:
     """Return what the journal is to keep of the checks that only live has; raises InputError where one fails."""
     if supervisor is None and not facts.has_switch:
@@ -264,16 +276,7 @@ def _live_checks(
             "live",
             f"amm500 supervise CONFIG, which holds {state_folder(config) / SUPERVISOR_LOCK}",
         )
-    folder = config.live.paper_runs
-    gate = judge(paper_runs(Path(folder)), strategy=strategy_hash(config), market=coin, folder=folder)
-    override = (approval.override or "").strip()
-    if not gate.is_open and not override:
-        raise InputError(
-            f"closed: {gate.sentence}",
-            "the paper gate",
-            'a paper run that passes, or --override-paper-gate "reason"',
-        )
-    sentence = gate.sentence if gate.is_open else f"passed by override ({override}), although {gate.sentence}"
+    sentence = _through_gate(config, coin, approval, crashed)
     account = config.live.vault or config.live.user or ""
     how = confirm(
         approval,
@@ -283,6 +286,25 @@ def _live_checks(
     )
     watched = "the venue's dead-man's switch" if supervisor is None else f"supervised by process {supervisor}"
     return [("paper_gate", sentence), ("confirmation", how), ("watched", watched)]
+
+
+def _through_gate(config: RunConfig, coin: str, approval: Approval, crashed: Crashed | None) -> str:
+    """Return why the paper gate is passed; raises InputError where it is not."""
+    folder = config.live.paper_runs
+    gate = judge(paper_runs(Path(folder)), strategy=strategy_hash(config), market=coin, folder=folder)
+    if gate.is_open:
+        return gate.sentence
+    if crashed is not None and crashed.gate is not None:
+        # a position may be open: whoever goes on with a run is not stopped by what became of another meanwhile
+        return crashed.gate
+    override = (approval.override or "").strip()
+    if override:
+        return f"passed by override ({override}), although {gate.sentence}"
+    raise InputError(
+        f"closed: {gate.sentence}",
+        "the paper gate",
+        'a paper run that passes, or --override-paper-gate "reason"',
+    )
 
 
 class _Held:

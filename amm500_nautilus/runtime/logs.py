@@ -35,6 +35,8 @@ class LogKeeper:
         How many days of compressed logs are kept.
     now_ns : callable
         Wall time, UTC ns.
+    say : callable
+        Told, once and from ``tick``, when a day could not be rotated.
 
     """
 
@@ -45,10 +47,13 @@ class LogKeeper:
         *,
         days: int = KEPT_DAYS,
         now_ns: Callable[[], int] = time.time_ns,
+        say: Callable[[str], object] = str,
     ) -> None:
         self._path = folder / name
         self._days = days
         self._now_ns = now_ns
+        self._say = say
+        self._told = ""
         self._day = self._today()
         self._thread: threading.Thread | None = None
         # why the last rotation did not work; empty when it did
@@ -56,6 +61,10 @@ class LogKeeper:
 
     def tick(self) -> None:
         """Begin to rotate when the day has changed; call it now and then."""
+        if self.failed != self._told:
+            self._told = self.failed
+            if self.failed:
+                self._say(f"the log could not be rotated: {self.failed}")
         today = self._today()
         if today == self._day or (self._thread is not None and self._thread.is_alive()):
             return

@@ -223,23 +223,14 @@ def print_monte_carlo(run_dir: Path, result: MonteCarloResult, console: Console 
         soft_wrap=True,
     )
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
-    for head in (
-        "leverage",
-        "liquidated",
-        "probability",
-        "95 % interval",
-        "worst",
-        "5 %",
-        "median",
-        "walked",
-    ):
-        table.add_column(head, justify="right")
+    for head in ("x", "liquidated", "share", "95 % interval", "worst", "5 %", "median", "walked"):
+        table.add_column(head, justify="right", no_wrap=True)
     for row in result.rows:
         table.add_row(
             f"{row.leverage}x",
             f"{row.liquidated:,}",
             f"{row.probability.estimate:.2%}",
-            f"{row.probability.low:.2%} to {row.probability.high:.2%}",
+            f"{100 * row.probability.low:.2f} to {row.probability.high:.2%}",
             f"{row.worst_equity - 1:+.1%}",
             f"{row.p05_equity - 1:+.1%}",
             f"{row.median_equity - 1:+.1%}",

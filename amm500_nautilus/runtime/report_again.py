@@ -28,7 +28,7 @@ def report_again(args: argparse.Namespace) -> int:
         raise InputError("has neither a summary nor a journal", str(path), WHAT)
     partial = path if path.is_dir() else path.with_name(path.name + PARTIAL)
     told = read_back(journal, run=args.number, run_dir=partial if args.number is None else None)
-    out = args.out or place_for(path, journal, int(told.about["id"]))
+    out = args.out or place_for(partial, journal, int(told.about["id"]))
     if out.exists():
         raise InputError("already exists", str(out), "a new folder, with --out")
     work = out.with_name(out.name + PARTIAL)

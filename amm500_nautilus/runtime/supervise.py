@@ -25,6 +25,9 @@ from amm500_nautilus.monitor.alerts import VARIABLE as ALERTS_VARIABLE
 from amm500_nautilus.monitor.alerts import channels_from
 from amm500_nautilus.monitor.errors import AlreadyRunningError
 from amm500_nautilus.monitor.errors import MonitorError
+from amm500_nautilus.monitor.heartbeat import ENDED
+from amm500_nautilus.monitor.heartbeat import Beat
+from amm500_nautilus.monitor.heartbeat import last_beat
 from amm500_nautilus.monitor.journal import LOCK as JOURNAL_LOCK
 from amm500_nautilus.monitor.supervisor import Rescue
 from amm500_nautilus.monitor.supervisor import Supervisor
@@ -65,8 +68,6 @@ from amm500_nautilus.runtime.state_folder import state_folder
 FOLDER = "supervisor"
 MODULE = "amm500_nautilus.runtime.supervised"
 POLL_S = 0.1
-# the time that an orphan, told to stop by its supervisor's end, may still take
-ORPHAN_S = 120.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -268,23 +269,41 @@ def _end_orphan(config: RunConfig, before: Before, say: Callable[[str], None]) -
     holder = holder_of(lock)
     if holder is None:
         return
-    if before.is_ended or holder != before.child:
+    if before.is_ended or not holder or holder != before.child:
         raise InputError(
-            f"process {holder} runs there, and no supervisor started it",
+            f"process {holder or 'unknown'} runs there, and no supervisor started it",
             str(lock.parent),
             f"amm500 stop {lock.parent.parent} first",
         )
     say(f"node {holder} outlived its supervisor; it was told to stop then")
-    settings = config.supervise
-    until = time.monotonic() + min(ORPHAN_S, settings.stop_secs)
     _send(holder, signal.SIGTERM)
-    while time.monotonic() < until and holder_of(lock) == holder:
-        time.sleep(POLL_S)
-    if holder_of(lock) == holder:
+    if not _ends(config, holder, lock):
         say(f"node {holder} does not stop; it is killed")
         _send(holder, signal.SIGKILL)
         while holder_of(lock) == holder:
             time.sleep(POLL_S)
+
+
+def _ends(config: RunConfig, holder: int, lock: Path) -> bool:
+    """Wait for an orphan's end; False when it takes too long, or its loop has no life any more."""
+    settings = config.supervise
+    began = moved = time.monotonic()
+    last = None
+    while holder_of(lock) == holder:
+        now, beat = time.monotonic(), _beat_of(lock.parent)
+        if beat != last:
+            last, moved = beat, now
+        is_silent = now - moved > settings.silence_secs and (beat is None or beat.state != ENDED)
+        if is_silent or now - began > settings.stop_secs:
+            return False
+        time.sleep(POLL_S)
+    return True
+
+
+def _beat_of(folder: Path) -> Beat | None:
+    with suppress(ValueError):
+        return last_beat(folder)
+    return None
 
 
 def _send(pid: int, number: int) -> None:

@@ -7,10 +7,13 @@ import os
 import secrets
 import shutil
 import signal
+import socket
 import sys
 import tempfile
 from collections.abc import Iterable
+from collections.abc import Iterator
 from collections.abc import Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from dataclasses import replace
 from pathlib import Path
@@ -36,10 +39,16 @@ LOCALHOST = "127.0.0.1"
 FOLDER_PREFIX = "amm500-ray-"
 # read by Ray when it is imported: it finds no address for a single machine but 127.0.0.1, whose servers nobody else reaches.
 # Without it Ray takes the machine's outer address even when told 127.0.0.1, and listens to the network
-ALONE = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "RAY_AUTH_MODE": "token"}
+# its helpers have 30 s to report to the node's manager, which gives up otherwise: a busy machine does not keep that
+ALONE = {
+    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+    "RAY_AUTH_MODE": "token",
+    "RAY_agent_register_timeout_ms": "300000",
+}
 TOKEN = "RAY_AUTH_TOKEN"  # noqa: S105 -- a variable's name
 CONNECT_SECONDS = 10
-START_ATTEMPTS = 4
+START_ATTEMPTS = 5
+AGENT_PORTS = ("metrics_agent_port", "runtime_env_agent_port", "dashboard_agent_listen_port")
 # prctl(2)
 PR_SET_PDEATHSIG = 1
 
@@ -135,6 +144,39 @@ def die_with_parent() -> None:
     """Let the kernel end this worker with its node's manager; otherwise it would first finish a trial that nobody waits for."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+@contextmanager
+def fewer_helpers() -> Iterator[None]:
+    """
+    Let a cluster of one machine start without what it has no use for: the autoscaler and the reader of logs.
+
+    Its two agents get ports chosen here, for which the node's manager would otherwise wait 15 s, which a busy machine does not keep.
+    Ray has no public setting for either; a version that is made differently starts as it always does.
+    """
+    from ray._private import parameter as private  # noqa: PLC0415
+
+    parameter: Any = private
+    known = parameter.RayParams
+
+    def fewer(**given: Any) -> Any:
+        ports = {name: _free_port() for name in AGENT_PORTS}
+        try:
+            return known(**{**given, **ports, "no_monitor": True, "include_log_monitor": False})
+        except TypeError:
+            return known(**given)
+
+    parameter.RayParams = fewer
+    try:
+        yield
+    finally:
+        parameter.RayParams = known
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((LOCALHOST, 0))
+        return int(probe.getsockname()[1])
 
 
 def children() -> set[int]:
@@ -234,28 +276,33 @@ class RayPool:
         self._running: dict[Any, TrialJob] = {}
 
     def _start(self, workers: int) -> str:
-        """Start a cluster on this machine alone and return its folder; Ray gives itself 30 s, which a busy machine may not have."""
+        """Start a cluster on this machine alone and return its folder; Ray gives itself seconds, which a busy machine may not have."""
         for left in reversed(range(START_ATTEMPTS)):
-            folder = tempfile.mkdtemp(prefix=FOLDER_PREFIX)
-            before = children()
+            folder, before = tempfile.mkdtemp(prefix=FOLDER_PREFIX), children()
             try:
-                self._ray.init(
-                    num_cpus=workers,
-                    include_dashboard=False,
-                    _node_ip_address=LOCALHOST,
-                    _temp_dir=folder,
-                    log_to_driver=False,
-                    logging_level=logging.ERROR,
-                    configure_logging=False,
-                )
-            except Exception as error:  # Ray raises the bare class when its time is up
+                with fewer_helpers():
+                    self._ray.init(
+                        num_cpus=workers,
+                        include_dashboard=False,
+                        _node_ip_address=LOCALHOST,
+                        _temp_dir=folder,
+                        log_to_driver=False,
+                        logging_level=logging.ERROR,
+                        configure_logging=False,
+                    )
+            except Exception as error:
                 self._ray.shutdown()
                 for pid in children() - before:
                     # it no longer knows them, and they would only slow the next attempt
                     os.kill(pid, signal.SIGKILL)
                 shutil.rmtree(folder, ignore_errors=True)
-                if type(error) is not Exception or not left:
+                # Ray raises the bare class when its time is up
+                if type(error) is not Exception:
                     raise
+                if not left:
+                    raise SourceUnavailableError(
+                        f"Ray did not start on this machine in {START_ATTEMPTS} attempts: it is too busy ({error})"
+                    ) from error
             else:
                 return folder
         raise AssertionError("the last attempt returns or raises")

@@ -312,7 +312,7 @@ def _trials_table(report: SweepReport) -> Table:
     for name in labels:
         table.add_column(name.rpartition(".")[2], justify="right")
     for head in ("objective", "net PnL", "drawdown", "trades", "verdict"):
-        table.add_column(head, justify="right")
+        table.add_column(head, justify="right", no_wrap=True)
     for row in rows[:SHOWN]:
         table.add_row(
             str(row["trial"]),

@@ -481,6 +481,27 @@ def test_a_modify_leaves_out_what_a_status_said_was_filled_though_the_fill_has_n
     assert made.start_modify(d("1"), d("690.2")).size == d("0.8")
 
 
+@pytest.mark.parametrize(
+    "news",
+    [
+        lambda made: made.fill(fill()),
+        lambda made: made.updated(order(10, left="0.8"), "open", 2),
+        lambda made: made.filled_now(10, d("0.3"), 2),
+        lambda made: made.fills_complete(2),
+    ],
+    ids=["a fill", "a status", "a reply", "a list of fills"],
+)
+def test_news_between_a_modify_and_its_sending_makes_its_size_be_looked_at_again(news):
+    made = track()
+    made.placed(10, 1)
+    change = made.start_modify(d("1"), d("690.2"))
+    assert change.news == made.news
+
+    news(made)
+
+    assert change.news != made.news
+
+
 def test_an_order_modified_all_day_keeps_a_few_legs_and_every_fill():
     made = track()
     made.placed(10, 1)

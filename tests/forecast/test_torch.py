@@ -34,11 +34,10 @@ def samples_of(made: MarkSeries) -> Samples:
     return make_samples(made, BARS_ONLY, sequence=60, warm_up=60, steps=5)
 
 
-def cycle(seed: int, count: int = 4_000) -> MarkSeries:
-    """Return a market whose volatility goes up and down every forty minutes, by a factor of e."""
-    rng = np.random.default_rng(seed)
+def cycle(seed: int, count: int = 3_000) -> MarkSeries:
+    """Return a market whose volatility rises and falls every forty minutes, by a factor of e each way."""
     level = np.exp(np.sin(2 * np.pi * np.arange(count) / 40))
-    return series(rng.normal(0, 3e-4, count) * level)
+    return series(np.random.default_rng(seed).normal(0, 3e-4, count) * level)
 
 
 def noise(seed: int, count: int = 3_000) -> MarkSeries:
@@ -48,8 +47,8 @@ def noise(seed: int, count: int = 3_000) -> MarkSeries:
 
 def walked(made: MarkSeries, *, seeds: tuple[int, ...] = (1,)) -> WalkForward:
     samples = samples_of(made)
-    folds = walk_forward(samples, folds=2, embargo=5)
-    config = NetworkConfig(epochs=25, patience=5, learning_rate=0.003)
+    folds = walk_forward(samples, folds=1, embargo=5)
+    config = NetworkConfig(epochs=40, patience=10, learning_rate=0.01, batch=128)
     return run_walk_forward(samples, folds, lstm_learner(config, seeds))
 
 

@@ -11,12 +11,14 @@ import pytest
 
 from amm500_catalog.errors import InputError
 from amm500_catalog.errors import SourceUnavailableError
+from amm500_nautilus.monitor.journal import Journal
 from amm500_nautilus.monitor.supervisor_lock import PidLock
 from amm500_nautilus.runtime.config import RunConfig
 from amm500_nautilus.runtime.config import load_config
 from amm500_nautilus.runtime.confirm import VARIABLE
 from amm500_nautilus.runtime.confirm import Approval
 from amm500_nautilus.runtime.confirm import confirmation
+from amm500_nautilus.runtime.deadline import Deadline
 from amm500_nautilus.runtime.live_account import DAY_NS
 from amm500_nautilus.runtime.live_account import require_agent_time
 from amm500_nautilus.runtime.live_venue import Surroundings
@@ -41,6 +43,7 @@ from tests.live.venue_scene import venue_with
 pytestmark = pytest.mark.live_node
 OTHER = "0x" + "0d" * 20
 NS = 10**9
+WEEK_S = 7 * 86_400.0
 
 
 def days_from_now(days: float) -> int:
@@ -231,6 +234,21 @@ class TestSupervised:
         with pytest.raises(InputError, match=r"1\.0 days after the end of the run"):
             scene.start(config)
 
+    def test_a_run_that_crashed_goes_on_through_the_gate_and_to_the_end_it_had(self, scene: Scene) -> None:
+        # the agent ends in eight days: enough for the day that is left, not for seven more
+        config = scene.config("live", "live.duration=7d")
+        plain = scene.approval(config, override=None)
+        journal = Journal(scene.folder / "state" / "monitor")
+        journal.open()
+        started = time.time_ns() - 6 * DAY_NS
+        row = {"name": "live", "mode": "live", "coin": "km:US500", "account": USER, "version": "1"}
+        digest = config_hash(config)
+        journal.write("run", id=1, session=1, started_ns=started, pid=1, config_hash=digest, **row)
+        journal.write("event", ts_ns=started, run=1, kind="paper_gate", text="passed then")
+        Deadline(journal, config_hash=digest, duration_s=WEEK_S, now_ns=started).begin(started)
+        assert journal.close()
+        assert dict(scene.start(config, plain).events)["paper_gate"] == "passed then"
+
     def test_an_unnamed_agent_s_end_is_known_too(self, scene: Scene, unnamed_venue: LoopbackVenue) -> None:
         scene.url = unnamed_venue.url
         with pytest.raises(InputError, match=r"ends .* UTC"):
@@ -270,3 +288,15 @@ def test_an_account_that_holds_nothing_is_refused(tmp_path: Path, monkeypatch: p
         scene = Scene(tmp_path, empty, monkeypatch)
         with pytest.raises(InputError, match="holds no USDH on km"):
             scene.start(scene.config("testnet"))
+
+
+@pytest.mark.parametrize("mode", ["testnet", "live"])
+def test_the_account_s_own_key_is_refused_because_it_could_withdraw(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: str
+) -> None:
+    with venue_with(account(address=AGENT, agents=())) as own:
+        scene = Scene(tmp_path, own, monkeypatch)
+        config = scene.config(mode, f"live.user='{AGENT}'", "live.duration=1h")
+        approval = scene.approval(config, environ={VARIABLE: confirmation(AGENT, config_hash(config))})
+        with pytest.raises(InputError, match=f"is 'user' to the venue, must be an agent of {AGENT}"):
+            scene.start(config, approval)

@@ -199,7 +199,7 @@ def killed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     journal = folder / "run.partial" / "monitor" / NAME
     try:
-        deadline = time.monotonic() + 200
+        deadline = time.monotonic() + 800
         while (
             _count(journal, "SELECT count(*) FROM fill") < 1
             or _count(journal, "SELECT count(*) FROM equity") < 3
@@ -226,6 +226,7 @@ def _count(journal: Path, sql: str) -> int:
 
 
 @pytest.mark.soak
+@pytest.mark.timeout(1_000)
 def test_a_killed_run_s_report_is_rebuilt_from_its_journal(
     killed: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

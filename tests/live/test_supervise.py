@@ -4,26 +4,39 @@ import json
 import os
 import signal
 import sqlite3
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from contextlib import closing
 from contextlib import contextmanager
 from contextlib import suppress
 from dataclasses import dataclass
+from dataclasses import field
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from amm500_catalog.errors import InputError
 from amm500_nautilus.monitor.heartbeat import last_beat
+from amm500_nautilus.monitor.supervisor_diary import Before
+from amm500_nautilus.monitor.supervisor_lock import holder_of
 from amm500_nautilus.runtime.account_lock import FOLDER_VARIABLE
 from amm500_nautilus.runtime.cli import main as amm500
 from amm500_nautilus.runtime.config import load_config
 from amm500_nautilus.runtime.confirm import VARIABLE as CONFIRM_VARIABLE
 from amm500_nautilus.runtime.confirm import confirmation
+from amm500_nautilus.runtime.direct_access import accesses_of
+from amm500_nautilus.runtime.live_paper import candidates
+from amm500_nautilus.runtime.load import apply_overrides
+from amm500_nautilus.runtime.load import read_yaml
 from amm500_nautilus.runtime.monitoring import config_hash
+from amm500_nautilus.runtime.supervise import _end_orphan
+from amm500_nautilus.runtime.supervise import _scrub
+from amm500_nautilus.runtime.supervise import _snapshot
 from tests.adapter.test_secret_canary import SECRET
 from tests.live.exec_session import Trading
 from tests.live.venue_scene import CONFIGS
@@ -36,6 +49,7 @@ from tests.live.venue_scene import running
 from tests.live.venue_scene import secrets_in
 from tests.live.venue_scene import settings
 from tests.live.venue_scene import venue_with
+from tests.monitor.receivers import Webhook
 
 
 pytestmark = [
@@ -68,6 +82,7 @@ class Watch:
     folder: Path
     venue: Any
     trading: Trading
+    more: dict[str, str] = field(default_factory=dict)
 
     @property
     def state(self) -> Path:
@@ -83,7 +98,7 @@ class Watch:
         hook = self.folder / "hook"
         hook.mkdir(exist_ok=True)
         (hook / "sitecustomize.py").write_text(HOOK.format(broken=str(self.folder / "broken")))
-        env = environment(self.folder, **{KEY_VARIABLE: SECRET.hex()})
+        env = environment(self.folder, **{KEY_VARIABLE: SECRET.hex()}, **self.more)
         return env | {"PYTHONPATH": os.pathsep.join((str(hook), env["PYTHONPATH"]))}
 
     @contextmanager
@@ -273,9 +288,10 @@ def test_a_node_whose_supervisor_is_killed_ends_in_good_order_and_the_next_super
 
 @pytest.mark.soak
 def test_after_both_were_killed_the_next_start_cancels_first_and_a_halt_is_still_one(tmp_path: Path) -> None:
-    with watch(tmp_path) as scene:
+    with watch(tmp_path, flow="quiet") as scene:
         with scene.supervised() as run:
             node = scene.quoting(run)
+            scene.fill(run)
             os.kill(node, signal.SIGSTOP)
             run.process.kill()
             run.process.wait()
@@ -308,10 +324,11 @@ def test_after_both_were_killed_the_next_start_cancels_first_and_a_halt_is_still
 def test_a_node_that_cannot_be_imported_any_more_is_given_up_after_five_crashes(
     tmp_path: Path, on_give_up: str
 ) -> None:
-    with (
-        watch(tmp_path, flow="quiet") as scene,
-        scene.supervised(f"supervise.on_give_up={on_give_up}") as run,
-    ):
+    with ExitStack() as stack:
+        hook = stack.enter_context(Webhook())
+        scene = stack.enter_context(watch(tmp_path, flow="quiet"))
+        scene.more["AMM500_ALERT_URLS"] = f"json://127.0.0.1:{hook.port}"
+        run = stack.enter_context(scene.supervised(f"supervise.on_give_up={on_give_up}"))
         first = scene.quoting(run)
         scene.fill(run)
         (tmp_path / "broken").touch()
@@ -323,6 +340,13 @@ def test_a_node_that_cannot_be_imported_any_more_is_given_up_after_five_crashes(
         kinds = [row[0] for row in scene.rows("SELECT kind FROM alert ORDER BY id")]
         assert kinds[0] == "supervisor_restart"
         assert kinds[-1] == "supervisor_give_up"
+        # a person was told once of each kind, in words that say what to expect
+        told = [post for post in hook.posts if "the node" in post["title"]]
+        titles = [post["title"].partition(": ")[2] for post in told]
+        assert titles == ["notice: the node crashed and is started again", "ACT NOW: the node is given up"]
+        assert ("the position is held" if on_give_up == "hold" else "the position is 0") in told[-1][
+            "message"
+        ]
         position = scene.trading.position()
         assert (position == 0) is (on_give_up == "flatten")
         # mended by a person, it goes on where it was: the trades of the direct close are its own
@@ -477,3 +501,104 @@ def test_what_a_supervisor_does_not_take_is_said_in_one_sentence(
     got, err = refused("supervise", str(root / "testnet.yaml"), *user)
     assert got == 4, err
     assert time.monotonic() - began < 30
+
+
+@pytest.mark.parametrize("name", ["local", "paper", "testnet", "live.example"])
+def test_a_node_starts_from_a_copy_that_says_what_the_run_file_says(tmp_path: Path, name: str) -> None:
+    path = CONFIGS["testnet"].parent / f"{name}.yaml"
+    sets = [f"live.state_dir={tmp_path}", "live.duration=3h", "account.leverage=4"]
+    config = load_config(path, sets)
+    copy = _snapshot(config, apply_overrides(read_yaml(path), sets), tmp_path / "supervisor")
+    again = load_config(copy)
+    assert config_hash(again) == config_hash(config)
+    # what a file leaves out decides which market is taken
+    assert candidates(again) == candidates(config)
+    assert copy.stat().st_mode & 0o777 == 0o600
+
+
+def test_each_process_keeps_the_one_key_that_it_signs_with(monkeypatch: pytest.MonkeyPatch) -> None:
+    second = "supervise.direct_signer={source: environment, variable: SECOND}"
+    for sets, here, there in (
+        ([second], {"SECOND": "b"}, {"FIRST": "a"}),
+        ([], {"SECOND": "b"}, {"FIRST": "a", "SECOND": "b"}),
+    ):
+        config = load_config(
+            CONFIGS["testnet"],
+            [f"live.user='{USER}'", "live.signer={source: environment, variable: FIRST}", *sets],
+        )
+        monkeypatch.setenv("FIRST", "a")
+        monkeypatch.setenv("SECOND", "b")
+        env = dict(os.environ)
+        _scrub(config, env)
+        assert {name: os.environ[name] for name in ("FIRST", "SECOND") if name in os.environ} == here
+        assert {name: env[name] for name in ("FIRST", "SECOND") if name in env} == there
+
+
+def test_every_dex_on_which_a_node_has_had_orders_is_looked_after(tmp_path: Path) -> None:
+    config = load_config(
+        CONFIGS["testnet"],
+        [
+            f"live.user='{USER}'",
+            f"live.state_dir={tmp_path}",
+            "market.candidates=[km:US500, xyz:SP500, xyz:XYZ100]",
+        ],
+    )
+    # before the first order: the dex of the first candidate, and with --all every one
+    assert [access.dex for access in accesses_of(config)] == ["km"]
+    assert [access.dex for access in accesses_of(config, takes_all=True)] == ["km", "xyz"]
+    (tmp_path / "execution").mkdir()
+    (tmp_path / "execution" / f"orders-{USER}-xyz").touch()
+    (access,) = accesses_of(config)
+    assert (access.dex, access.coins) == ("xyz", ("xyz:SP500", "xyz:XYZ100"))
+
+
+ORPHAN = """
+import fcntl, os, signal, sys, time
+from pathlib import Path
+folder, deed = Path(sys.argv[1]), sys.argv[2]
+handle = os.open(folder / "journal.lock", os.O_RDWR | os.O_CREAT)
+fcntl.flock(handle, fcntl.LOCK_EX)
+if deed == "deaf":
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+os.pwrite(handle, b"%d\\n" % os.getpid(), 0)
+while True:
+    if deed != "mute":
+        (folder / "heartbeat").write_text(f"{os.getpid()} {time.time_ns()} RUNNING\\n")
+    time.sleep(0.05 if deed != "mute" else 60)
+"""
+
+
+@pytest.mark.parametrize(("deed", "is_killed"), [("hears", False), ("deaf", True)])
+def test_a_node_that_outlived_its_supervisor_is_seen_gone_before_another_starts(
+    tmp_path: Path, deed: str, *, is_killed: bool
+) -> None:
+    config = load_config(
+        CONFIGS["testnet"],
+        [
+            f"live.user='{USER}'",
+            f"live.state_dir={tmp_path}",
+            "supervise.stop_secs=5",
+            "supervise.silence_secs=30",
+        ],
+    )
+    folder = tmp_path / "monitor"
+    folder.mkdir()
+    said: list[str] = []
+    _end_orphan(config, Before(is_ended=False, child=7), said.append)
+    with subprocess.Popen([sys.executable, "-S", "-c", ORPHAN, str(folder), deed]) as orphan:
+        try:
+            _until(lambda: holder_of(folder / "journal.lock") == orphan.pid, "it holds the lock")
+            # one that another way started is not touched
+            for before in (
+                Before(is_ended=True, child=orphan.pid),
+                Before(is_ended=False, child=orphan.pid + 1),
+            ):
+                with pytest.raises(InputError, match=f"process {orphan.pid} runs there"):
+                    _end_orphan(config, before, said.append)
+            assert orphan.poll() is None
+            _end_orphan(config, Before(is_ended=False, child=orphan.pid), said.append)
+            assert orphan.wait(START_S) == (-signal.SIGKILL if is_killed else -signal.SIGTERM)
+        finally:
+            orphan.kill()
+    assert said[0] == f"node {orphan.pid} outlived its supervisor; it was told to stop then"
+    assert (len(said) == 2) is is_killed

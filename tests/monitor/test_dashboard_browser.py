@@ -1,6 +1,7 @@
 """The dashboard in a real Chromium: what a person sees, on a desk and on a phone, and what a stranger does not."""
 
 import re
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,15 @@ FLAGS = (
 )
 LONG_MS = 60_000
 DRAWN = ".js-plotly-plot:has(.cartesianlayer .subplot.xy .trace)"
+
+
+COLORS = """(element, which) => {
+    const ink = getComputedStyle(element)[which];
+    let behind = element;
+    let color = "rgba(0, 0, 0, 0)";
+    while (behind && /, 0\\)$/.test(color)) { color = getComputedStyle(behind).backgroundColor; behind = behind.parentElement; }
+    return [ink, color];
+}"""
 
 
 class Visit:
@@ -200,17 +210,13 @@ def test_it_can_be_read_by_day_and_by_night(scheme: str, phone: Any) -> None:
 
 def contrast(page: Any, selector: str, which: str) -> float:
     """The contrast of a text to what is behind it (https://www.w3.org/TR/WCAG21/#dfn-contrast-ratio)."""
-    ink, back = page.locator(selector).first.evaluate(
-        """(element, which) => {
-            const ink = getComputedStyle(element)[which];
-            let behind = element;
-            let color = "rgba(0, 0, 0, 0)";
-            while (behind && /, 0\\)$/.test(color)) { color = getComputedStyle(behind).backgroundColor; behind = behind.parentElement; }
-            return [ink, color];
-        }""",
-        which,
-    )
-    lights = sorted(luminance(color) for color in (ink, back))
+    colors = ["", ""]
+    deadline = time.monotonic() + LONG_MS / 1_000
+    # an element that a refresh has just replaced has no colors
+    while not all(colors):
+        assert time.monotonic() < deadline, selector
+        colors = page.locator(selector).first.evaluate(COLORS, which)
+    lights = sorted(luminance(color) for color in colors)
     return (lights[1] + 0.05) / (lights[0] + 0.05)
 
 
@@ -242,8 +248,8 @@ def test_strangers_see_nothing(visit: Visit) -> None:
 
 def test_a_page_that_gets_no_answer_says_so(phone: Any) -> None:
     assert phone.locator("#stale").is_hidden()
-    phone.route("**/_dash-update-component", lambda route: route.abort())
+    phone.route("**/_dash-update-component**", lambda route: route.abort())
     phone.clock.fast_forward(20_000)
     phone.locator("#stale", has_text="No answer for").wait_for()
-    phone.unroute("**/_dash-update-component")
+    phone.unroute("**/_dash-update-component**")
     phone.locator("#stale").wait_for(state="hidden")

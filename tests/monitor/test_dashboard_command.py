@@ -1,6 +1,5 @@
 """``amm500 dashboard`` as its user starts it: what it prints, holds, refuses, and how it ends."""
 
-import argparse
 import http.client
 import os
 import re
@@ -15,6 +14,7 @@ import pytest
 from amm500_catalog.errors import InputError
 from amm500_nautilus.monitor.journal import NAME
 from amm500_nautilus.runtime import dashboard_cli
+from amm500_nautilus.runtime.cli import build_parser
 from tests.monitor.dashboard_scene import TOKEN
 from tests.monitor.dashboard_scene import written
 
@@ -87,13 +87,25 @@ def test_it_serves_holds_no_secret_reads_only_and_ends_when_told(folder: Path, t
             process.communicate()
 
 
-def test_what_it_cannot_show_safely_it_refuses_with_code_2_and_a_sentence(folder: Path) -> None:
-    process = started(folder, "--host", "0.0.0.0", "--port", "0")
-    printed, errors = process.communicate(timeout=120)
-    assert process.returncode == 2
-    assert "--behind-proxy" in errors
-    assert "Traceback" not in errors
-    assert printed == ""
+@pytest.mark.parametrize(
+    ("arguments", "why"),
+    [
+        (("--host", "0.0.0.0"), "--behind-proxy"),
+        (("--tls-cert", "c.pem"), "both files"),
+        (("--port", "99999"), "0 to 65535"),
+        (("--token-file", "/none/such"), "cannot be read"),
+    ],
+)
+def test_what_it_cannot_show_safely_it_refuses_before_anything_else(
+    arguments: tuple[str, ...], why: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def too_late() -> None:
+        raise AssertionError("it would have served")
+
+    monkeypatch.setattr(dashboard_cli, "drop_secrets", too_late)
+    args = build_parser().parse_args(["dashboard", str(folder), "--port", "0", *arguments])
+    with pytest.raises(InputError, match=why):
+        args.handler(args)
 
 
 def test_a_place_without_a_journal_is_named(tmp_path: Path) -> None:
@@ -135,14 +147,6 @@ def test_a_token_file_is_read(tmp_path: Path) -> None:
 
 
 def test_the_command_is_registered_with_its_defaults() -> None:
-    parser = argparse.ArgumentParser()
-    subs = parser.add_subparsers()
-
-    def add(name: str, handler: object, text: str) -> argparse.ArgumentParser:
-        sub = subs.add_parser(name, help=text)
-        sub.set_defaults(handler=handler)
-        return sub
-
-    dashboard_cli.register(add)
-    args = parser.parse_args(["dashboard", "runs/x"])
+    args = build_parser().parse_args(["dashboard", "runs/x"])
+    assert args.handler is dashboard_cli.dashboard
     assert (args.host, args.port, args.behind_proxy, args.wait) == ("127.0.0.1", 8500, False, 0.0)

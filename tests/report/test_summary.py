@@ -51,6 +51,19 @@ def test_summary_is_written_as_json_that_reads_back(mini_run, context):
     assert "100" in summary["reasons"]["sharpe"]
 
 
+def test_a_run_that_could_have_gone_on_for_a_year_is_judged_by_the_time_it_took(mini_run, context):
+    """A run without an end is planned for long; its blocks of returns are those that there were."""
+    run = mini_run(400 * 86_400.0)
+    run.set_mid(0, "690.05").quote(1, 69000, 69010)
+    run.fill(30, +1, "2", "690.00", fee="0.035")
+    run.to(120)
+    run.recorder.on_minute(run.now)
+    assert run.recorder.close(run.now) == []
+    summary = summarize(run.out_dir, context)
+    assert summary["metrics"]["sharpe"] is None
+    assert "100" in summary["reasons"]["sharpe"]
+
+
 def test_a_fill_before_the_mid_moves_against_it_is_adverse_and_its_markout_negative(mini_run, context):
     run = mini_run(600)
     run.set_mid(0, "690.05").fill(30, +1, "1", "690.00")

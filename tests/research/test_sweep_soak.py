@@ -125,6 +125,25 @@ def test_a_cluster_of_two_nodes_runs_the_same_sweep_and_reads_the_catalogue_once
     assert alone.summary["result_hash"] == hashes[5]
 
 
+@pytest.mark.timeout(1_800)
+def test_trials_on_ray_ask_at_each_days_end_and_poor_ones_stop(tmp_path: Path) -> None:
+    values = sweep_values(
+        tmp_path, minutes=15, days=3, prune="median", prune_after_trials=1, prune_after_days=0
+    )
+    config, out = write_sweep(tmp_path, values), tmp_path / "out"
+    done = command_line(environment(), "sweep", str(config), "--out", str(out), "--quiet")
+    assert done.returncode == 0, done.stderr
+    state = read_state(out)
+    assert state is not None
+    ended = {name: [trial for trial in state.trials if trial.state == name] for name in ("done", "pruned")}
+    assert len(ended["done"]) + len(ended["pruned"]) == 9
+    assert ended["done"]
+    assert ended["pruned"]
+    for trial in ended["pruned"]:
+        assert 1 <= len(trial.days) < 3
+        assert not (out / "trials" / trial.folder).exists()
+
+
 @pytest.mark.timeout(8 * 3_600)
 def test_eighty_one_combinations_over_three_days(tmp_path: Path) -> None:
     config, out = ROOT / "configs" / "sweep_grid.yaml", tmp_path / "out"

@@ -220,7 +220,7 @@ def test_only_a_kill_switch_that_really_halted_counts(tmp_path: Path) -> None:
         ("session_loss", {"drill": 1.0, "halted": 1.0}),
         ("book_stale", {}),
         ("losing_streak", {"halted": 1.0}),
-        ("operator_flatten", {}),
+        ("operator_flatten", {"halted": 1.0}),
     )
     path = write_journal(tmp_path, days=0.2, halts=halts)
     assert measure(gather(path)).halts == 2

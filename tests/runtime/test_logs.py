@@ -1,6 +1,10 @@
 """The node's log by days: nothing is lost at midnight, what is old is compressed, what is older goes."""
 
 import gzip
+import os
+import re
+import subprocess
+import sys
 from datetime import UTC
 from datetime import date
 from datetime import datetime
@@ -11,6 +15,7 @@ from amm500_nautilus.runtime.logs import compress
 from amm500_nautilus.runtime.logs import prune
 
 
+ROOT = Path(__file__).resolve().parents[2]
 DAY = date(2026, 1, 5)
 
 
@@ -77,9 +82,54 @@ def test_a_log_that_cannot_be_rotated_stops_nothing_and_says_so(tmp_path: Path) 
     (tmp_path / "node.log").write_text("monday\n")
     # a folder stands where the lines would be copied to
     (tmp_path / "node-2026-01-05.log.partial").mkdir()
-    keeper = LogKeeper(tmp_path, now_ns=clock)
+    said: list[str] = []
+    keeper = LogKeeper(tmp_path, now_ns=clock, say=said.append)
     clock.at = datetime(2026, 1, 6, tzinfo=UTC)
     keeper.tick()
     keeper.close()
     assert "IsADirectoryError" in keeper.failed
+    keeper.tick()
+    keeper.tick()
+    assert len(said) == 1
+    assert said[0].startswith("the log could not be rotated: IsADirectoryError")
     assert (tmp_path / "node.log").read_text() == "monday\n"
+
+
+ENGINE = """
+import sys
+from pathlib import Path
+from nautilus_trader.common.component import Logger, init_logging
+from nautilus_trader.common.enums import LogLevel
+from amm500_nautilus.runtime.logs import compress
+from datetime import date
+
+folder = Path(sys.argv[1])
+guard = init_logging(level_stdout=LogLevel.ERROR, level_file=LogLevel.INFO, directory=str(folder), file_name="node")
+log = Logger("test")
+for number in range(20_000):
+    log.info(f"line {number}")
+    if number == 10_000:
+        compress(folder / "node.log", date(2026, 1, 5))
+"""
+
+
+def test_the_engine_s_own_writer_goes_on_after_a_rotation_and_loses_next_to_nothing(tmp_path: Path) -> None:
+    paths = os.pathsep.join(str(ROOT / name) for name in (".", "adapters", "catalog"))
+    done = subprocess.run(
+        [sys.executable, "-c", ENGINE, str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=240,
+        env=os.environ | {"PYTHONPATH": paths},
+    )
+    assert done.returncode == 0, done.stderr
+    now = (tmp_path / "node.log").read_bytes()
+    before = gzip.decompress((tmp_path / "node-2026-01-05.log.gz").read_bytes())
+    # no hole where the file was cut: the writer appends
+    assert b"\0" not in now
+    numbers = [int(found) for found in re.findall(rb"line (\d+)", before + now)]
+    assert numbers[-1] == 19_999
+    assert numbers == sorted(numbers)
+    # only what was written in that instant may be missing
+    assert len(numbers) > 19_000

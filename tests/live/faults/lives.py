@@ -30,7 +30,7 @@ from tests.live.node import run_node
 from tests.live.node import until
 
 
-LIFE_S = 60.0
+LIFE_S = 120.0
 # the adapter's trade for what was held before the fills that it tells
 OPENING = "OPENING-"
 ROOT = Path(__file__).resolve().parents[3]
