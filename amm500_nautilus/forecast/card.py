@@ -234,7 +234,7 @@ def judged_lines(judged: Mapping[str, Any]) -> list[str]:
     use = judged["forecast"]
     sentence = (
         f"The factor was in use in {use['share_used']:.1%} of the cycles, {use['factor_mean']:.3f} on average "
-        f"({use['factor_low']:.3f} to {use['factor_high']:.3f})."
+        f"({use['factor_low']:.3f} to {use['factor_high']:.3f}) before the spread's limits."
     )
     return [*lines, "", sentence]
 

@@ -152,34 +152,17 @@ def train_network(
         network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
     )
 
-    def tensors(chosen: Ints) -> tuple[Any, Any, Any]:
-        windows, lengths = samples.windows(chosen), samples.length[chosen]
-        anchors = scaler.anchors(windows, lengths)
-        target = samples.realized[samples.index[chosen]] / (anchors * samples.steps)
-        return (
-            torch.tensor(scaler.windows(windows, lengths, anchors), dtype=torch.float32, device=device),
-            torch.tensor(lengths, dtype=torch.int64, device=device),
-            torch.tensor(target, dtype=torch.float32, device=device),
-        )
-
-    learn, check = tensors(fit), tensors(validate)
+    learn, check = (_tensors(torch, samples, scaler, chosen, device) for chosen in (fit, validate))
     order = np.random.default_rng(seed)
     # the network as it is made, which corrects nothing, is the first candidate
     best, best_loss, since, epoch = _copy(network), _mean_loss(torch, network, check), 0, 0
     for epoch in range(1, config.epochs + 1):
-        network.train()
-        total = 0.0
-        for rows in _batches(order.permutation(len(fit)), config.batch):
-            chosen = torch.tensor(rows, device=device)
-            loss = _losses(torch, network, *(part[chosen] for part in learn)).mean()
-            optimizer.zero_grad()
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-            optimizer.step()
-            total += loss.item() * len(rows)
+        loss = _one_pass(
+            torch, network, optimizer, learn, _batches(order.permutation(len(fit)), config.batch)
+        )
         reached = _mean_loss(torch, network, check)
         if tell is not None:
-            tell(epoch, total / len(fit), reached)
+            tell(epoch, loss, reached)
         if reached < best_loss - 1e-5:
             best, best_loss, since = _copy(network), reached, 0
         else:
@@ -187,6 +170,35 @@ def train_network(
             if since >= config.patience:
                 break
     return Trained(best, scaler, epoch, best_loss, device)
+
+
+def _tensors(torch: Any, samples: Samples, scaler: Scaler, chosen: Ints, device: str) -> tuple[Any, Any, Any]:
+    """Return scaled windows, their lengths, and realized variance over the anchor's."""
+    windows, lengths = samples.windows(chosen), samples.length[chosen]
+    anchors = scaler.anchors(windows, lengths)
+    target = samples.realized[samples.index[chosen]] / (anchors * samples.steps)
+    return (
+        torch.tensor(scaler.windows(windows, lengths, anchors), dtype=torch.float32, device=device),
+        torch.tensor(lengths, dtype=torch.int64, device=device),
+        torch.tensor(target, dtype=torch.float32, device=device),
+    )
+
+
+def _one_pass(
+    torch: Any, network: Any, optimizer: Any, data: tuple[Any, Any, Any], batches: list[Any]
+) -> float:
+    """Learn every batch once and return the mean loss on the way."""
+    network.train()
+    total, count = 0.0, 0
+    for rows in batches:
+        chosen = torch.tensor(rows, device=data[0].device)
+        loss = _losses(torch, network, *(part[chosen] for part in data)).mean()
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+        optimizer.step()
+        total, count = total + loss.item() * len(rows), count + len(rows)
+    return total / count
 
 
 def _mean_loss(torch: Any, network: Any, data: tuple[Any, Any, Any]) -> float:

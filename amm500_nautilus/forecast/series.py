@@ -162,16 +162,18 @@ def series_from_bars(
     if used != len(opens_ns):
         raise ValueError(f"{len(opens_ns) - used} bars lie outside the sessions")
     ts_ns = np.concatenate(times) if times else np.zeros(0, dtype=np.int64)
-    rates = None
-    if funding is not None:
-        at = np.searchsorted(funding[0], ts_ns, side="right") - 1
-        rates = np.where(at < 0, 0.0, funding[1][np.maximum(at, 0)])
     return MarkSeries(
         interval_s=interval_s,
         ts_ns=ts_ns,
         price=np.concatenate(prices) if prices else np.zeros(0),
         session=np.concatenate(numbers) if numbers else np.zeros(0, dtype=np.int64),
-        funding=rates,
+        funding=None if funding is None else _rates_at(ts_ns, *funding),
         day=day,
         notes=(f"{filled} missing bars repeat the last close",) if filled else (),
     )
+
+
+def _rates_at(ts_ns: Ints, paid_ns: Ints, rates: Floats) -> Floats:
+    """Return the last rate paid at or before each time; 0 before the first."""
+    at = np.searchsorted(paid_ns, ts_ns, side="right") - 1
+    return np.where(at < 0, 0.0, rates[np.maximum(at, 0)])

@@ -28,6 +28,8 @@ DEPTH = 50_000
 BATCH = 5_000
 # how long rows are gathered before they are committed together
 LINGER_S = 0.2
+# and what is not waited with: a halt must be known to whoever comes after a kill
+URGENT = "state"
 RETRY_S = 1.0
 BUSY_MS = 2_000
 FOLD = "PRAGMA wal_checkpoint(TRUNCATE)"
@@ -273,7 +275,7 @@ class Journal:
                 tokens.append(item)
                 return False
             rows.append(item)
-            if len(rows) >= BATCH:
+            if len(rows) >= BATCH or item[0] == URGENT:
                 return False
             try:
                 item = self._queue.get(timeout=max(0.0, deadline - time.monotonic()))

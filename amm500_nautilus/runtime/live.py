@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import gc
 import os
 import resource
 import sys
@@ -30,6 +31,7 @@ from amm500_nautilus.risk.budget import GROWTH_SHARE
 from amm500_nautilus.risk.types import RiskState
 from amm500_nautilus.runtime.backtest import check_ladder
 from amm500_nautilus.runtime.capital import with_capital
+from amm500_nautilus.runtime.config import REAL_MODES
 from amm500_nautilus.runtime.config import RunConfig
 from amm500_nautilus.runtime.config import load_config
 from amm500_nautilus.runtime.confirm import Approval
@@ -59,6 +61,7 @@ from amm500_nautilus.runtime.progress import Progress
 from amm500_nautilus.runtime.record import SessionRecorder
 from amm500_nautilus.runtime.record_live import start_recording
 from amm500_nautilus.runtime.redis_cache import preflight
+from amm500_nautilus.runtime.restore_fills import read_missed_fills
 from amm500_nautilus.runtime.restore_fills import restore_fills
 from amm500_nautilus.runtime.rundir import RunDirectory
 from amm500_nautilus.runtime.stopping import StopSignals
@@ -160,6 +163,13 @@ class LiveRun:
             said = restore_fills(journal.journal, self._endpoint.url, self._endpoint.user, self._market.coin)
             self._progress.say(said)
             journal.event("journal", said)
+        elif self._config.mode in REAL_MODES and journal.run > 1:
+            user = self._endpoint.user
+            said = read_missed_fills(
+                journal.journal, self._endpoint.url, user, self._market.coin, journal.run
+            )
+            if said:
+                journal.event("journal", said)
         for kind, text in self._desk.events:
             journal.event(kind, text)
         self._deadline = Deadline(
@@ -220,6 +230,9 @@ class LiveRun:
                 raise SourceUnavailableError(
                     f"the node did not come up at {self._endpoint.url}; {self._directory.path / 'log'} says why"
                 )
+            # what the start left behind stays: a full collection that walks it would hold the loop up for a tenth of a second
+            gc.collect()
+            gc.freeze()
             books.begin(node.cache.positions_open(instrument_id=self._quoted))
             left_s = self._begin()
             self._announce(node)
@@ -232,8 +245,10 @@ class LiveRun:
             if self.is_over and self._deadline is not None:
                 self._deadline.done(time.time_ns())
             engine_s = time.monotonic() - began
-            verdict = maker.guard.verdict
-            self.is_halted = verdict is not None and verdict.state is RiskState.HALTED
+            # before the first verdict a halt of an earlier run is one all the same
+            guard, verdict = maker.guard, maker.guard.verdict
+            state = guard.engine.machine.state if verdict is None else verdict.state
+            self.is_halted = guard.is_enabled and state is RiskState.HALTED
             recorder.snapshot_open_orders()
             await self._wind_down(node, maker, books)
             end_ns = clock.timestamp_ns()
@@ -259,6 +274,7 @@ class LiveRun:
                     self._progress.say(self._session.failure)
             await node.stop_async()
             await asyncio.wait({running}, timeout=WIND_DOWN_S)
+            gc.unfreeze()
 
     def _recorder(self, node: TradingNode, books: Books, maker: MarketMaker, start_ns: int) -> RunRecorder:
         recorder = RunRecorder(

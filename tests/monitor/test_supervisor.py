@@ -16,8 +16,10 @@ from pathlib import Path
 
 import pytest
 
+from amm500_nautilus.monitor import journal as journal_module
 from amm500_nautilus.monitor import supervisor_child
 from amm500_nautilus.monitor.errors import AlreadyRunningError
+from amm500_nautilus.monitor.journal import Journal
 from amm500_nautilus.monitor.supervisor import RescueError
 from amm500_nautilus.monitor.supervisor import SuperviseSettings
 from amm500_nautilus.monitor.supervisor import Supervisor
@@ -480,6 +482,19 @@ def test_each_node_is_a_row_and_each_alert_too(tmp_path: Path) -> None:
             ("supervisor_give_up", "no channel")
         ]
         assert journal.execute("SELECT text FROM event").fetchall() == [("node 5 started",)]
+
+
+def test_a_halt_is_on_disk_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever comes after a kill must know of it: other rows are gathered, a state is not waited with."""
+    monkeypatch.setattr(journal_module, "LINGER_S", 60.0)
+    journal = Journal(tmp_path)
+    journal.open()
+    try:
+        journal.save("strategy.state", 1, b"halted")
+        journal.write("state", ts_ns=1, run=1, state="HALTED", reasons="")
+        _until(lambda: journal.written == 2)
+    finally:
+        journal.close()
 
 
 def test_a_damaged_journal_is_kept_and_nothing_is_taken_to_have_ended_well(tmp_path: Path) -> None:
