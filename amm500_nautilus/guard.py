@@ -151,6 +151,9 @@ class Guard:
         mid = self._mid if mark is None else float(mark) / self._tick
         value = position_lots * mid * self._unit
         self._unvalued_lots = position_lots if mid <= 0 else 0
+        if self._mid <= 0:
+            # before the first book the mark is the price, or a position would be worth nothing
+            self._mid = mid
         transfers = float(info.get("net_transfers", echo.net_transfers))
         funding = float(info.get("funding", echo.funding))
         # a plain venue of the engine reports balances only: there is nothing to compare with what the price did

@@ -17,6 +17,7 @@ from amm500_nautilus.report.parity import FillRow
 from amm500_nautilus.report.parity import pnl_of
 from amm500_nautilus.runtime.config import RunConfig
 from amm500_nautilus.runtime.config import load_config
+from amm500_nautilus.runtime.forecast_use import attach_forecast
 from amm500_nautilus.runtime.live_node import strategy_config
 from amm500_nautilus.runtime.progress import Progress
 from amm500_nautilus.runtime.replay_clock import action_times
@@ -227,7 +228,9 @@ def replay_diff(
     instrument = recording.instrument
     progress(0.1, "deciding again")
     settings = strategy_config(config, instrument, nets_own_orders=recording.nets_own_orders)
-    decisions = DecisionReplayer(recording, settings, cause=CONFIG if overrides else None).run()
+    replayer = DecisionReplayer(recording, settings, cause=CONFIG if overrides else None)
+    attach_forecast(replayer.maker, config, instrument.info["coin"], progress.say)
+    decisions = replayer.run()
     progress(0.4, "the recorded orders at the simulated exchange")
     fills, alone = (
         replay_fills(

@@ -24,6 +24,7 @@ from amm500_nautilus.report.parity import FillRow
 from amm500_nautilus.report.parity import OrderParity
 from amm500_nautilus.runtime.backtest import make_engine
 from amm500_nautilus.runtime.config import RunConfig
+from amm500_nautilus.runtime.forecast_use import attach_forecast
 from amm500_nautilus.runtime.live_node import strategy_config
 from amm500_nautilus.runtime.live_paper import paper_venue_config
 from amm500_nautilus.runtime.replay_clock import Alarms
@@ -160,6 +161,8 @@ def replay_closed(
         latency=RecordedLatency(took, now_ns) if took else None,
     )
     maker: Any = MarketMaker(strategy_config(config, instrument, nets_own_orders=False))
+    # a model that cannot be used was named by the replay of the decisions already
+    attach_forecast(maker, config, instrument.info["coin"], _in_silence)
     replayed: list[Decided] = []
 
     def review(ts_ns: int, changes: tuple[Change, ...]) -> tuple[Change, ...]:
@@ -179,6 +182,10 @@ def replay_closed(
         end_mid=venue.mids.mid,
         has_recorded_latency=bool(took),
     )
+
+
+def _in_silence(_text: str) -> None:
+    pass
 
 
 def _timer(

@@ -46,10 +46,11 @@ FILES = (
 PARTS = ("spread_capture", "adverse_selection", "inventory", "fees", "funding", "liquidation")
 # near the touch, so that a short run is filled
 TIGHT = (
-    "strategy.quoting.spread.floor_bps=0.4",
-    "strategy.quoting.spread.bands=[{below: .inf, min_bps: 0.6, max_bps: 12.0}]",
+    "strategy.quoting.spread.inside_fees=true",
+    "strategy.quoting.spread.floor_bps=0.1",
+    "strategy.quoting.spread.bands=[{below: .inf, min_bps: 0.3, max_bps: 12.0}]",
 )
-LIVENESS_S = 120.0
+LIVENESS_S = 200.0
 
 
 class NoActions:

@@ -188,8 +188,9 @@ def test_a_journal_s_session_is_judged_over_all_its_restarts(
 
 def test_a_paper_session_of_several_processes_opens_the_gate_of_live(journal: Path) -> None:
     assert main(["analyze", str(journal), "--json"]) == 0
-    folder = journal.parent.parent.parent
-    (folder / "state").symlink_to(folder)
+    folder = journal.parent.parent / "runs"
+    folder.mkdir()
+    (folder / "state").symlink_to(journal.parent.parent.parent)
     run = next(run for run in paper_runs(folder) if run.path.name == journal.parent.parent.name)
     assert (run.verdict, run.strategy, run.market, run.is_analyzed) == ("pass", "abc", "km:US500", True)
     assert run.days == pytest.approx(7.0, abs=0.01)

@@ -205,6 +205,19 @@ def test_a_report_before_any_price_is_valued_at_the_first() -> None:
     assert desk.equity() == pytest.approx(995.0)
 
 
+def test_a_position_that_a_restart_finds_is_worth_its_mark_until_the_first_book() -> None:
+    # 5,000 lots at 100.00: without a price they would be a loss of half of the account, and a halt
+    desk = Desk(switches=SwitchConfig(drawdown=0.05, session_loss=50.0))
+    desk.lots = 5_000
+    desk.quotes.touch = None
+    desk.report(1_000.0, mark_price="100.00")
+    assert "drawdown" not in desk.judge(1.0).reasons
+    assert desk.equity() == pytest.approx(1_000.0)
+    desk.quotes.move(9_900)
+    assert "drawdown" not in desk.judge(2.0).reasons
+    assert desk.equity() == pytest.approx(995.0)
+
+
 def test_a_report_with_its_own_mark_is_not_taken_for_implausible_when_the_mid_is_still_the_old_one() -> None:
     desk = running(switches=SwitchConfig(drawdown=1.0, session_loss=1e9))
     desk.fill(1.5, BUY, 50_000, MID)
