@@ -75,7 +75,7 @@ def wait_for(out: Path, process: subprocess.Popen[bytes], done: int) -> None:
     raise AssertionError(f"{done} trials never came: {out.with_suffix('.log').read_text(encoding='utf-8')}")
 
 
-@pytest.mark.slow
+@pytest.mark.soak
 @pytest.mark.timeout(1_200)
 def test_nine_trials_killed_in_the_middle_are_each_run_once_and_equal_to_single_runs(tmp_path: Path) -> None:
     config, out = write_sweep(tmp_path, sweep_values(tmp_path)), tmp_path / "out"
