@@ -13,7 +13,7 @@ REPRESENTATIVE: Final[tuple[tuple[str, int], ...]] = (
     ("late_frames", 1),
     ("lost_fills", 1),
     ("fills_while_disconnected", 1),
-    ("too_many_requests", 2),
+    ("too_many_requests", 5),
     ("server_unavailable", 1),
     ("empty_answers", 1),
     ("nonce_collisions", 1),
