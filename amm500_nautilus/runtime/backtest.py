@@ -53,9 +53,9 @@ from amm500_nautilus.runtime.data import resolve_market
 from amm500_nautilus.runtime.data import under_scenario
 from amm500_nautilus.runtime.exits import DONE
 from amm500_nautilus.runtime.exits import guarded
-from amm500_nautilus.runtime.forecast_use import attach_forecast
-from amm500_nautilus.runtime.forecast_use import forecast_report
-from amm500_nautilus.runtime.forecast_use import forecast_words
+from amm500_nautilus.runtime.forecast.use import attach_forecast
+from amm500_nautilus.runtime.forecast.use import forecast_report
+from amm500_nautilus.runtime.forecast.use import forecast_words
 from amm500_nautilus.runtime.models import build
 from amm500_nautilus.runtime.progress import Progress
 from amm500_nautilus.runtime.recording import RecordingListener

@@ -5,15 +5,15 @@ from collections.abc import Callable
 from collections.abc import Sequence
 from pathlib import Path
 
-from amm500_nautilus.runtime import analyze_cli
 from amm500_nautilus.runtime import commands
-from amm500_nautilus.runtime import dashboard_cli
-from amm500_nautilus.runtime import forecast_cli
-from amm500_nautilus.runtime import record_cli
-from amm500_nautilus.runtime import research_cli
-from amm500_nautilus.runtime import start_cli
-from amm500_nautilus.runtime import supervise_cli
 from amm500_nautilus.runtime.exits import guarded
+from amm500_nautilus.runtime.forecast import cli as forecast_cli
+from amm500_nautilus.runtime.operate import analyze_cli
+from amm500_nautilus.runtime.operate import dashboard_cli
+from amm500_nautilus.runtime.operate import start_cli
+from amm500_nautilus.runtime.operate import supervise_cli
+from amm500_nautilus.runtime.record import cli as record_cli
+from amm500_nautilus.runtime.research import cli as research_cli
 
 
 Handler = Callable[[argparse.Namespace], int]

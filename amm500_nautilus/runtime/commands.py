@@ -118,15 +118,15 @@ def variants(args: argparse.Namespace) -> list[tuple[str, RunConfig]]:
 
 def budget(args: argparse.Namespace) -> int:
     """Print what the action limit affords."""
-    from amm500_nautilus.runtime import affording  # noqa: PLC0415
+    from amm500_nautilus.runtime.research import affording  # noqa: PLC0415
 
     return affording.budget(args)
 
 
 def status(args: argparse.Namespace) -> int:
     """Ask the venue how it, a market and an account are; or a running node how it is."""
-    from amm500_nautilus.runtime import node_commands  # noqa: PLC0415
-    from amm500_nautilus.runtime import venue_status  # noqa: PLC0415
+    from amm500_nautilus.runtime.node import commands as node_commands  # noqa: PLC0415
+    from amm500_nautilus.runtime.node import status as venue_status  # noqa: PLC0415
 
     if args.config is not None and node_commands.is_run(Path(args.config)):
         args.run = Path(args.config)
@@ -136,7 +136,7 @@ def status(args: argparse.Namespace) -> int:
 
 def node_command(args: argparse.Namespace) -> int:
     """Put a command to a running node."""
-    from amm500_nautilus.runtime import node_commands  # noqa: PLC0415
+    from amm500_nautilus.runtime.node import commands as node_commands  # noqa: PLC0415
 
     return node_commands.node_command(args)
 
@@ -158,7 +158,7 @@ def fetch(args: argparse.Namespace) -> int:
 def calibrate(args: argparse.Namespace) -> int:
     """Print real and simulated markets side by side, and whether each bar of the calibration holds; or fit the queue."""
     if args.queue is not None:
-        from amm500_nautilus.runtime import research_cli  # noqa: PLC0415
+        from amm500_nautilus.runtime.research import cli as research_cli  # noqa: PLC0415
 
         return research_cli.calibrate_queue(args)
     from amm500_catalog.calibrate_report import calibration_report  # noqa: PLC0415
@@ -188,8 +188,8 @@ def calibrate(args: argparse.Namespace) -> int:
 
 def stress(args: argparse.Namespace) -> int:
     """Run the stress scenarios and print them side by side."""
-    from amm500_nautilus.runtime.stress import print_stress  # noqa: PLC0415
-    from amm500_nautilus.runtime.stress import run_stress  # noqa: PLC0415
+    from amm500_nautilus.runtime.research.stress import print_stress  # noqa: PLC0415
+    from amm500_nautilus.runtime.research.stress import run_stress  # noqa: PLC0415
 
     config = load_config(args.config, args.overrides)
     with Progress(quiet=args.quiet) as progress:
@@ -208,7 +208,7 @@ def why(args: argparse.Namespace) -> int:
 
 def report(args: argparse.Namespace) -> int:
     """Build a run's tearsheet again."""
-    from amm500_nautilus.runtime.report_again import report_again  # noqa: PLC0415
+    from amm500_nautilus.runtime.operate.report_again import report_again  # noqa: PLC0415
 
     return report_again(args)
 

@@ -63,7 +63,7 @@ from amm500_nautilus.research.stress import stressed
 from amm500_nautilus.runtime.config import RunConfig
 from amm500_nautilus.runtime.models import build
 from amm500_nautilus.runtime.progress import Progress
-from amm500_nautilus.runtime.record_import import import_recorded
+from amm500_nautilus.runtime.record.importing import import_recorded
 from hyperliquid_hip3.instruments import make_instrument
 
 

@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from pydantic import ValidationError
 
 from amm500_catalog.errors import InputError
-from amm500_nautilus.runtime.signer_section import without_keys
+from amm500_nautilus.runtime.node.signer_section import without_keys
 
 
 SECRET_WORDS = ("secret", "password", "private_key", "passphrase", "token", "key")

@@ -3,8 +3,8 @@
 import pytest
 
 from amm500_nautilus.runtime import cli
-from amm500_nautilus.runtime.affording import budget_row
 from amm500_nautilus.runtime.config import load_config
+from amm500_nautilus.runtime.research.affording import budget_row
 from tests.end_to_end.conftest import Hour
 from tests.end_to_end.market import CONFIG
 from tests.end_to_end.market import EAGER

@@ -14,10 +14,10 @@ from amm500_nautilus.runtime import backtest
 from amm500_nautilus.runtime import cli
 from amm500_nautilus.runtime.config import RunConfig
 from amm500_nautilus.runtime.config import load_config
-from amm500_nautilus.runtime.forecast_data import read_funding
-from amm500_nautilus.runtime.forecast_data import read_marks
-from amm500_nautilus.runtime.forecast_train import split
-from amm500_nautilus.runtime.forecast_use import attach_forecast
+from amm500_nautilus.runtime.forecast.data import read_funding
+from amm500_nautilus.runtime.forecast.data import read_marks
+from amm500_nautilus.runtime.forecast.train import split
+from amm500_nautilus.runtime.forecast.use import attach_forecast
 from amm500_nautilus.runtime.progress import Progress
 from tests.end_to_end.market import CONFIG
 from tests.end_to_end.market import bar_lines

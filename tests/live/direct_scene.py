@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from amm500_nautilus.risk.flatten import FlattenConfig
-from amm500_nautilus.runtime.direct import DirectAccess
-from amm500_nautilus.runtime.direct import DirectRescue
+from amm500_nautilus.runtime.operate.direct import DirectAccess
+from amm500_nautilus.runtime.operate.direct import DirectRescue
 from hyperliquid_hip3.cloids import CloidBook
 from hyperliquid_hip3.keys import SecretKey
 from hyperliquid_loopback.config import AccountSpec

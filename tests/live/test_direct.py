@@ -10,7 +10,7 @@ import pytest
 
 from amm500_nautilus.monitor.supervisor import RescueError
 from amm500_nautilus.monitor.supervisor import UnseenError
-from amm500_nautilus.runtime.direct import slice_of
+from amm500_nautilus.runtime.operate.direct import slice_of
 from hyperliquid_hip3.nonces import NonceCounter
 from hyperliquid_hip3.records import BookLevel
 from hyperliquid_loopback.venue import LoopbackVenue

@@ -15,16 +15,16 @@ from amm500_nautilus.monitor.journal import Journal
 from amm500_nautilus.monitor.supervisor_lock import PidLock
 from amm500_nautilus.runtime.config import RunConfig
 from amm500_nautilus.runtime.config import load_config
-from amm500_nautilus.runtime.confirm import VARIABLE
-from amm500_nautilus.runtime.confirm import Approval
-from amm500_nautilus.runtime.confirm import confirmation
-from amm500_nautilus.runtime.deadline import Deadline
-from amm500_nautilus.runtime.live_account import DAY_NS
-from amm500_nautilus.runtime.live_account import require_agent_time
-from amm500_nautilus.runtime.live_venue import Surroundings
-from amm500_nautilus.runtime.live_venue import VenueDesk
-from amm500_nautilus.runtime.live_venue import open_venue
-from amm500_nautilus.runtime.monitoring import config_hash
+from amm500_nautilus.runtime.node.account import DAY_NS
+from amm500_nautilus.runtime.node.account import require_agent_time
+from amm500_nautilus.runtime.node.confirm import VARIABLE
+from amm500_nautilus.runtime.node.confirm import Approval
+from amm500_nautilus.runtime.node.confirm import confirmation
+from amm500_nautilus.runtime.node.deadline import Deadline
+from amm500_nautilus.runtime.node.monitoring import config_hash
+from amm500_nautilus.runtime.node.venue import Surroundings
+from amm500_nautilus.runtime.node.venue import VenueDesk
+from amm500_nautilus.runtime.node.venue import open_venue
 from amm500_nautilus.runtime.progress import Progress
 from hyperliquid_hip3.startup import AgentCheck
 from hyperliquid_loopback.config import AgentSpec
@@ -179,7 +179,7 @@ def test_live_without_switch_and_supervisor_is_refused(scene: Scene) -> None:
 def test_live_with_the_venue_s_own_switch_needs_no_supervisor(
     scene: Scene, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("amm500_nautilus.runtime.live_account.MIN_VOLUME", Decimal(0))
+    monkeypatch.setattr("amm500_nautilus.runtime.node.account.MIN_VOLUME", Decimal(0))
     desk = scene.start(scene.config("live", "live.duration=1h"))
     assert dict(desk.events)["watched"] == "the venue's dead-man's switch"
 

@@ -16,10 +16,10 @@ import pytest
 
 from amm500_nautilus.monitor.supervisor_lock import PidLock
 from amm500_nautilus.runtime.config import load_config
-from amm500_nautilus.runtime.confirm import VARIABLE
-from amm500_nautilus.runtime.confirm import confirmation
 from amm500_nautilus.runtime.live import main as live_main
-from amm500_nautilus.runtime.monitoring import config_hash
+from amm500_nautilus.runtime.node.confirm import VARIABLE
+from amm500_nautilus.runtime.node.confirm import confirmation
+from amm500_nautilus.runtime.node.monitoring import config_hash
 from tests.adapter.test_secret_canary import SECRET
 from tests.live.exec_session import Trading
 from tests.live.exec_session import settle

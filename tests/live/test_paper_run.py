@@ -18,9 +18,9 @@ import pytest
 import hyperliquid_loopback.venue
 from amm500_nautilus.runtime.config import load_config
 from amm500_nautilus.runtime.live import main as live_main
-from amm500_nautilus.runtime.live_market import look_at_market
-from amm500_nautilus.runtime.live_paper import candidates
-from amm500_nautilus.runtime.live_paper import paper_venue_config
+from amm500_nautilus.runtime.node.market import look_at_market
+from amm500_nautilus.runtime.node.paper import candidates
+from amm500_nautilus.runtime.node.paper import paper_venue_config
 from hyperliquid_loopback.config import VenueConfig
 from hyperliquid_loopback.venue import LoopbackVenue
 from tests.live.processes import ended

@@ -6,8 +6,8 @@ import signal
 
 import pytest
 
-from amm500_nautilus.runtime.stopping import STOP_SIGNALS
-from amm500_nautilus.runtime.stopping import StopSignals
+from amm500_nautilus.runtime.node.stopping import STOP_SIGNALS
+from amm500_nautilus.runtime.node.stopping import StopSignals
 
 
 uvloop = pytest.importorskip("uvloop")

@@ -9,11 +9,11 @@ import pytest
 
 from amm500_catalog.errors import InputError
 from amm500_catalog.errors import SourceUnavailableError
-from amm500_nautilus.runtime import redis_cache
 from amm500_nautilus.runtime.config import load_config
 from amm500_nautilus.runtime.live import main
-from amm500_nautilus.runtime.redis_cache import check
-from amm500_nautilus.runtime.redis_cache import redis_of
+from amm500_nautilus.runtime.node import redis_cache
+from amm500_nautilus.runtime.node.redis_cache import check
+from amm500_nautilus.runtime.node.redis_cache import redis_of
 from tests.live.exec_session import quiet_venue
 from tests.live.redis_server import PASSWORD
 from tests.live.redis_server import free_port

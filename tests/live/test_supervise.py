@@ -20,18 +20,18 @@ from typing import Any
 import pytest
 
 from amm500_nautilus.monitor.heartbeat import last_beat
-from amm500_nautilus.runtime.account_lock import FOLDER_VARIABLE
 from amm500_nautilus.runtime.cli import main as amm500
 from amm500_nautilus.runtime.config import load_config
-from amm500_nautilus.runtime.confirm import VARIABLE as CONFIRM_VARIABLE
-from amm500_nautilus.runtime.confirm import confirmation
-from amm500_nautilus.runtime.direct_access import accesses_of
-from amm500_nautilus.runtime.live_paper import candidates
 from amm500_nautilus.runtime.load import apply_overrides
 from amm500_nautilus.runtime.load import read_yaml
-from amm500_nautilus.runtime.monitoring import config_hash
-from amm500_nautilus.runtime.supervise import _scrub
-from amm500_nautilus.runtime.supervise import _snapshot
+from amm500_nautilus.runtime.node.confirm import VARIABLE as CONFIRM_VARIABLE
+from amm500_nautilus.runtime.node.confirm import confirmation
+from amm500_nautilus.runtime.node.lock import FOLDER_VARIABLE
+from amm500_nautilus.runtime.node.monitoring import config_hash
+from amm500_nautilus.runtime.node.paper import candidates
+from amm500_nautilus.runtime.operate.direct_access import accesses_of
+from amm500_nautilus.runtime.operate.supervise import _scrub
+from amm500_nautilus.runtime.operate.supervise import _snapshot
 from tests.adapter.test_secret_canary import SECRET
 from tests.live.exec_session import Trading
 from tests.live.venue_scene import CONFIGS

@@ -11,7 +11,7 @@ from amm500_catalog.errors import InputError
 from amm500_nautilus.monitor.supervisor_diary import Before
 from amm500_nautilus.monitor.supervisor_lock import holder_of
 from amm500_nautilus.runtime.config import load_config
-from amm500_nautilus.runtime.supervise import _end_orphan
+from amm500_nautilus.runtime.operate.supervise import _end_orphan
 from tests.live.test_supervise import START_S
 from tests.live.test_supervise import _until
 from tests.live.venue_scene import CONFIGS

@@ -18,10 +18,10 @@ from amm500_nautilus.monitor.errors import ControlError
 from amm500_nautilus.monitor.journal import NAME
 from amm500_nautilus.runtime.config import RunConfig
 from amm500_nautilus.runtime.config import load_config
-from amm500_nautilus.runtime.endpoint import Endpoint
 from amm500_nautilus.runtime.live import LiveRun
-from amm500_nautilus.runtime.live_local import LocalDesk
-from amm500_nautilus.runtime.live_market import look_at_market
+from amm500_nautilus.runtime.node.endpoint import Endpoint
+from amm500_nautilus.runtime.node.local import LocalDesk
+from amm500_nautilus.runtime.node.market import look_at_market
 from amm500_nautilus.runtime.progress import Progress
 from amm500_nautilus.runtime.rundir import RunDirectory
 from hyperliquid_loopback.market import USDH_IDENTITY

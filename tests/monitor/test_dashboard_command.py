@@ -13,8 +13,8 @@ import pytest
 
 from amm500_catalog.errors import InputError
 from amm500_nautilus.monitor.journal import NAME
-from amm500_nautilus.runtime import dashboard_cli
 from amm500_nautilus.runtime.cli import build_parser
+from amm500_nautilus.runtime.operate import dashboard_cli
 from tests.monitor.dashboard_scene import TOKEN
 from tests.monitor.dashboard_scene import written
 

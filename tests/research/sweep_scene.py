@@ -10,13 +10,13 @@ import yaml
 
 from amm500_nautilus.runtime.config import RunConfig
 from amm500_nautilus.runtime.load import validate
-from amm500_nautilus.runtime.sweep_data import CarriedDataset
-from amm500_nautilus.runtime.sweep_data import lay_out
-from amm500_nautilus.runtime.sweep_data import open_laid_out
-from amm500_nautilus.runtime.sweep_pool import DayNews
-from amm500_nautilus.runtime.sweep_trial import TrialJob
-from amm500_nautilus.runtime.sweep_trial import TrialOutcome
-from amm500_nautilus.runtime.sweep_trial import run_trial
+from amm500_nautilus.runtime.sweep.data import CarriedDataset
+from amm500_nautilus.runtime.sweep.data import lay_out
+from amm500_nautilus.runtime.sweep.data import open_laid_out
+from amm500_nautilus.runtime.sweep.pool import DayNews
+from amm500_nautilus.runtime.sweep.trial import TrialJob
+from amm500_nautilus.runtime.sweep.trial import TrialOutcome
+from amm500_nautilus.runtime.sweep.trial import run_trial
 from tests.end_to_end.market import bar_lines
 from tests.end_to_end.market import write_bars
 

@@ -12,7 +12,7 @@ from amm500_nautilus.report.files import READ_FILES
 from amm500_nautilus.runtime.cli import main
 from amm500_nautilus.runtime.config import load_config
 from amm500_nautilus.runtime.config import to_plain
-from amm500_nautilus.runtime.verify import monte_carlo as upper_bound
+from amm500_nautilus.runtime.operate.verify import monte_carlo as upper_bound
 
 
 CONFIG = Path(__file__).resolve().parents[2] / "configs" / "stress_12m.yaml"

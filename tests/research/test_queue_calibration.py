@@ -16,10 +16,10 @@ from nautilus_trader.model.objects import Price
 from nautilus_trader.model.objects import Quantity
 
 from amm500_nautilus.report.parity import FillRow
-from amm500_nautilus.runtime.queue_calibration import episodes_of
-from amm500_nautilus.runtime.replay_own import OrderState
-from amm500_nautilus.runtime.replay_own import OwnOrder
-from amm500_nautilus.runtime.replay_own import OwnOrders
+from amm500_nautilus.runtime.replay.own import OrderState
+from amm500_nautilus.runtime.replay.own import OwnOrder
+from amm500_nautilus.runtime.replay.own import OwnOrders
+from amm500_nautilus.runtime.research.queue_calibration import episodes_of
 
 
 ID = InstrumentId.from_str("km:US500-USD-PERP.HYPERLIQUID")

@@ -16,8 +16,8 @@ import pytest
 from amm500_catalog.errors import SourceUnavailableError
 from amm500_nautilus.runtime.backtest import run
 from amm500_nautilus.runtime.config import load_config
-from amm500_nautilus.runtime.sweep_pool import RayPool
-from amm500_nautilus.runtime.sweep_state import read_state
+from amm500_nautilus.runtime.sweep.pool import RayPool
+from amm500_nautilus.runtime.sweep.state import read_state
 from tests.end_to_end.market import ROOT
 from tests.research.sweep_scene import family
 from tests.research.sweep_scene import listening

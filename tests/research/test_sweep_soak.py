@@ -16,7 +16,7 @@ import pytest
 
 from amm500_nautilus.runtime.backtest import run
 from amm500_nautilus.runtime.config import load_config
-from amm500_nautilus.runtime.sweep_state import read_state
+from amm500_nautilus.runtime.sweep.state import read_state
 from tests.end_to_end.market import ROOT
 from tests.research.sweep_scene import family
 from tests.research.sweep_scene import sweep_values

@@ -14,13 +14,13 @@ from amm500_catalog.errors import InputError
 from amm500_nautilus.monitor.heartbeat import Heartbeat
 from amm500_nautilus.monitor.journal import Journal
 from amm500_nautilus.monitor.supervisor_lock import PidLock
-from amm500_nautilus.runtime.account_lock import SUPERVISOR_LOCK
-from amm500_nautilus.runtime.account_lock import account_lock
-from amm500_nautilus.runtime.account_lock import lock_folder
-from amm500_nautilus.runtime.account_lock import network_of
-from amm500_nautilus.runtime.account_lock import require_mode
-from amm500_nautilus.runtime.account_lock import require_silence
-from amm500_nautilus.runtime.account_lock import supervisor_of
+from amm500_nautilus.runtime.node.lock import SUPERVISOR_LOCK
+from amm500_nautilus.runtime.node.lock import account_lock
+from amm500_nautilus.runtime.node.lock import lock_folder
+from amm500_nautilus.runtime.node.lock import network_of
+from amm500_nautilus.runtime.node.lock import require_mode
+from amm500_nautilus.runtime.node.lock import require_silence
+from amm500_nautilus.runtime.node.lock import supervisor_of
 
 
 MAIN = "https://api.hyperliquid.xyz"

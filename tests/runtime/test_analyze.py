@@ -13,11 +13,11 @@ from amm500_nautilus.report.analysis import Evidence
 from amm500_nautilus.report.analysis import imbalances
 from amm500_nautilus.report.analysis import judge
 from amm500_nautilus.report.analysis import measure
-from amm500_nautilus.runtime.analyze_evidence import gather
-from amm500_nautilus.runtime.analyze_evidence import uptime
 from amm500_nautilus.runtime.cli import main
-from amm500_nautilus.runtime.gate import judge as judge_gate
-from amm500_nautilus.runtime.gate import paper_runs
+from amm500_nautilus.runtime.node.gate import judge as judge_gate
+from amm500_nautilus.runtime.node.gate import paper_runs
+from amm500_nautilus.runtime.operate.evidence import gather
+from amm500_nautilus.runtime.operate.evidence import uptime
 from tests.runtime.journal_scene import CONTEXT
 from tests.runtime.journal_scene import DAY
 from tests.runtime.journal_scene import MINUTE

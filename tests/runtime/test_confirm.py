@@ -3,11 +3,11 @@
 import pytest
 
 from amm500_catalog.errors import InputError
-from amm500_nautilus.runtime.confirm import VARIABLE
-from amm500_nautilus.runtime.confirm import Approval
-from amm500_nautilus.runtime.confirm import confirm
-from amm500_nautilus.runtime.confirm import confirmation
-from amm500_nautilus.runtime.confirm import given_beforehand
+from amm500_nautilus.runtime.node.confirm import VARIABLE
+from amm500_nautilus.runtime.node.confirm import Approval
+from amm500_nautilus.runtime.node.confirm import confirm
+from amm500_nautilus.runtime.node.confirm import confirmation
+from amm500_nautilus.runtime.node.confirm import given_beforehand
 
 
 ADDRESS = "0xAbCdEf00112233445566778899aAbBcCdDeEfF01"

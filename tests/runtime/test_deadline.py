@@ -5,9 +5,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from amm500_nautilus.monitor.journal import Journal
-from amm500_nautilus.runtime.deadline import GRACE_NS
-from amm500_nautilus.runtime.deadline import NS
-from amm500_nautilus.runtime.deadline import Deadline
+from amm500_nautilus.runtime.node.deadline import GRACE_NS
+from amm500_nautilus.runtime.node.deadline import NS
+from amm500_nautilus.runtime.node.deadline import Deadline
 
 
 START = 1_790_000_000 * NS

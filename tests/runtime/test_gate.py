@@ -9,10 +9,10 @@ import yaml
 
 from amm500_nautilus.runtime.config import load_config
 from amm500_nautilus.runtime.config import to_plain
-from amm500_nautilus.runtime.gate import MISSING
-from amm500_nautilus.runtime.gate import GateVerdict
-from amm500_nautilus.runtime.gate import judge
-from amm500_nautilus.runtime.gate import paper_runs
+from amm500_nautilus.runtime.node.gate import MISSING
+from amm500_nautilus.runtime.node.gate import GateVerdict
+from amm500_nautilus.runtime.node.gate import judge
+from amm500_nautilus.runtime.node.gate import paper_runs
 from amm500_nautilus.runtime.strategy_hash import strategy_hash
 
 

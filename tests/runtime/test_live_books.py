@@ -22,7 +22,7 @@ from nautilus_trader.model.objects import Money
 from nautilus_trader.model.objects import Price
 from nautilus_trader.model.objects import Quantity
 
-from amm500_nautilus.runtime.live_books import LiveBooks
+from amm500_nautilus.runtime.node.books import LiveBooks
 from tests.simulation.market import make_instrument
 from tests.simulation.market import quote
 

@@ -8,13 +8,13 @@ import pytest
 import yaml
 
 from amm500_catalog.errors import InputError
-from amm500_nautilus.runtime.capital import capital_of
-from amm500_nautilus.runtime.capital import with_capital
 from amm500_nautilus.runtime.config import RunConfig
 from amm500_nautilus.runtime.config import load_config
-from amm500_nautilus.runtime.live_modes import refuse_key
-from amm500_nautilus.runtime.live_venue import execution_config
-from amm500_nautilus.runtime.live_venue import venue_url
+from amm500_nautilus.runtime.node.capital import capital_of
+from amm500_nautilus.runtime.node.capital import with_capital
+from amm500_nautilus.runtime.node.modes import refuse_key
+from amm500_nautilus.runtime.node.venue import execution_config
+from amm500_nautilus.runtime.node.venue import venue_url
 from hyperliquid_hip3.constants import MAINNET_URL
 from hyperliquid_hip3.constants import TESTNET_URL
 from hyperliquid_hip3.signing import is_mainnet_host

@@ -10,9 +10,9 @@ from datetime import date
 from datetime import datetime
 from pathlib import Path
 
-from amm500_nautilus.runtime.logs import LogKeeper
-from amm500_nautilus.runtime.logs import compress
-from amm500_nautilus.runtime.logs import prune
+from amm500_nautilus.runtime.node.logs import LogKeeper
+from amm500_nautilus.runtime.node.logs import compress
+from amm500_nautilus.runtime.node.logs import prune
 
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -100,7 +100,7 @@ import sys
 from pathlib import Path
 from nautilus_trader.common.component import Logger, init_logging
 from nautilus_trader.common.enums import LogLevel
-from amm500_nautilus.runtime.logs import compress
+from amm500_nautilus.runtime.node.logs import compress
 from datetime import date
 
 folder = Path(sys.argv[1])

@@ -12,11 +12,11 @@ from nautilus_trader.model.data import QuoteTick
 from nautilus_trader.model.data import TradeTick
 
 from amm500_catalog.spec import MarketSpec
-from amm500_nautilus.runtime.record import FRAMES
-from amm500_nautilus.runtime.record import write_header
-from amm500_nautilus.runtime.replay_data import data_of
-from amm500_nautilus.runtime.replay_log import Recording
-from amm500_nautilus.runtime.replay_log import open_recording
+from amm500_nautilus.runtime.record.session import FRAMES
+from amm500_nautilus.runtime.record.session import write_header
+from amm500_nautilus.runtime.replay.data import data_of
+from amm500_nautilus.runtime.replay.log import Recording
+from amm500_nautilus.runtime.replay.log import open_recording
 from hyperliquid_hip3.client import VenueClient
 from hyperliquid_hip3.errors import TransportError
 from hyperliquid_hip3.http import HttpReply

@@ -16,18 +16,18 @@ from amm500_nautilus.report.parity import OrderParity
 from amm500_nautilus.report.parity import OrderRow
 from amm500_nautilus.report.parity import compare_fills
 from amm500_nautilus.report.parity import pnl_of
-from amm500_nautilus.runtime.replay_closed import ANSWERS
-from amm500_nautilus.runtime.replay_closed import BOOK
-from amm500_nautilus.runtime.replay_closed import EQUITY
-from amm500_nautilus.runtime.replay_closed import FILLS
-from amm500_nautilus.runtime.replay_closed import MODELS
-from amm500_nautilus.runtime.replay_closed import ONLY_ONE
-from amm500_nautilus.runtime.replay_closed import RESTING
-from amm500_nautilus.runtime.replay_closed import TOUCH
-from amm500_nautilus.runtime.replay_closed import cause_of
-from amm500_nautilus.runtime.replay_closed import compare_decisions
-from amm500_nautilus.runtime.replay_decisions import Decided
-from amm500_nautilus.runtime.replay_decisions import Seen
+from amm500_nautilus.runtime.replay.closed_loop import ANSWERS
+from amm500_nautilus.runtime.replay.closed_loop import BOOK
+from amm500_nautilus.runtime.replay.closed_loop import EQUITY
+from amm500_nautilus.runtime.replay.closed_loop import FILLS
+from amm500_nautilus.runtime.replay.closed_loop import MODELS
+from amm500_nautilus.runtime.replay.closed_loop import ONLY_ONE
+from amm500_nautilus.runtime.replay.closed_loop import RESTING
+from amm500_nautilus.runtime.replay.closed_loop import TOUCH
+from amm500_nautilus.runtime.replay.closed_loop import cause_of
+from amm500_nautilus.runtime.replay.closed_loop import compare_decisions
+from amm500_nautilus.runtime.replay.decisions import Decided
+from amm500_nautilus.runtime.replay.decisions import Seen
 
 
 BID = OrderRow(PLACE, 1, 68_990, 100, 0)

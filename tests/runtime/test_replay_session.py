@@ -14,31 +14,31 @@ from amm500_catalog.spec import MarketSpec
 from amm500_nautilus.quoting.types import Cancel
 from amm500_nautilus.quoting.types import Modify
 from amm500_nautilus.quoting.types import Place
-from amm500_nautilus.runtime.record import HEADER
-from amm500_nautilus.runtime.record import SESSION
-from amm500_nautilus.runtime.record import change_of
-from amm500_nautilus.runtime.record import wire_of
-from amm500_nautilus.runtime.record import write_header
-from amm500_nautilus.runtime.replay_clock import BLOCK
-from amm500_nautilus.runtime.replay_clock import Alarms
-from amm500_nautilus.runtime.replay_clock import RecordedLatency
-from amm500_nautilus.runtime.replay_clock import action_times
-from amm500_nautilus.runtime.replay_data import DataQueue
-from amm500_nautilus.runtime.replay_decisions import give_command
-from amm500_nautilus.runtime.replay_fills import CANCEL
-from amm500_nautilus.runtime.replay_fills import GRACE_NS
-from amm500_nautilus.runtime.replay_fills import LEFT_OVER
-from amm500_nautilus.runtime.replay_fills import MODIFY
-from amm500_nautilus.runtime.replay_fills import PLACE
-from amm500_nautilus.runtime.replay_fills import commands_of
-from amm500_nautilus.runtime.replay_log import RecordedAction
-from amm500_nautilus.runtime.replay_log import Send
-from amm500_nautilus.runtime.replay_log import Step
-from amm500_nautilus.runtime.replay_log import open_recording
-from amm500_nautilus.runtime.replay_log import steps_of
-from amm500_nautilus.runtime.replay_own import BEFORE_NS
-from amm500_nautilus.runtime.replay_own import Netting
-from amm500_nautilus.runtime.replay_own import OwnOrders
+from amm500_nautilus.runtime.record.session import HEADER
+from amm500_nautilus.runtime.record.session import SESSION
+from amm500_nautilus.runtime.record.session import change_of
+from amm500_nautilus.runtime.record.session import wire_of
+from amm500_nautilus.runtime.record.session import write_header
+from amm500_nautilus.runtime.replay.clock import BLOCK
+from amm500_nautilus.runtime.replay.clock import Alarms
+from amm500_nautilus.runtime.replay.clock import RecordedLatency
+from amm500_nautilus.runtime.replay.clock import action_times
+from amm500_nautilus.runtime.replay.data import DataQueue
+from amm500_nautilus.runtime.replay.decisions import give_command
+from amm500_nautilus.runtime.replay.fills import CANCEL
+from amm500_nautilus.runtime.replay.fills import GRACE_NS
+from amm500_nautilus.runtime.replay.fills import LEFT_OVER
+from amm500_nautilus.runtime.replay.fills import MODIFY
+from amm500_nautilus.runtime.replay.fills import PLACE
+from amm500_nautilus.runtime.replay.fills import commands_of
+from amm500_nautilus.runtime.replay.log import RecordedAction
+from amm500_nautilus.runtime.replay.log import Send
+from amm500_nautilus.runtime.replay.log import Step
+from amm500_nautilus.runtime.replay.log import open_recording
+from amm500_nautilus.runtime.replay.log import steps_of
+from amm500_nautilus.runtime.replay.own import BEFORE_NS
+from amm500_nautilus.runtime.replay.own import Netting
+from amm500_nautilus.runtime.replay.own import OwnOrders
 from hyperliquid_hip3.frames import Frame
 from hyperliquid_hip3.instruments import make_instrument
 from hyperliquid_hip3.recorder import FrameRecorder
@@ -254,7 +254,7 @@ class Datum:
 def test_data_are_handed_out_as_recorded_and_what_is_missing_is_counted(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("amm500_nautilus.runtime.replay_data.NAMES", {Datum: "quote"})
+    monkeypatch.setattr("amm500_nautilus.runtime.replay.data.NAMES", {Datum: "quote"})
     queue = DataQueue([Datum(1), Datum(2), Datum(3)])
     first, third = queue.take("quote", 1), queue.take("quote", 3)
     assert first is not None

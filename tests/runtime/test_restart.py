@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 from amm500_nautilus.monitor.journal import Journal
-from amm500_nautilus.runtime.deadline import Deadline
-from amm500_nautilus.runtime.restart import Crashed
-from amm500_nautilus.runtime.restart import crashed_run
+from amm500_nautilus.runtime.node.deadline import Deadline
+from amm500_nautilus.runtime.node.restart import Crashed
+from amm500_nautilus.runtime.node.restart import crashed_run
 
 
 HASH = "a" * 64

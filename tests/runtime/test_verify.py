@@ -16,10 +16,10 @@ from amm500_nautilus.report.analysis_gates import gate_checks
 from amm500_nautilus.report.analysis_gates import step_of
 from amm500_nautilus.runtime.cli import main
 from amm500_nautilus.runtime.config import load_config
+from amm500_nautilus.runtime.operate.verify import holds
+from amm500_nautilus.runtime.operate.verify import monte_carlo
+from amm500_nautilus.runtime.operate.verify import same_strategy
 from amm500_nautilus.runtime.strategy_hash import strategy_hash
-from amm500_nautilus.runtime.verify import holds
-from amm500_nautilus.runtime.verify import monte_carlo
-from amm500_nautilus.runtime.verify import same_strategy
 from tests.runtime.journal_scene import CONTEXT
 from tests.runtime.journal_scene import DAY
 from tests.runtime.journal_scene import START

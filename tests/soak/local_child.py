@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 from amm500_nautilus.runtime.config import load_config
-from amm500_nautilus.runtime.endpoint import Endpoint
 from amm500_nautilus.runtime.live import LiveRun
-from amm500_nautilus.runtime.live_local import LocalDesk
-from amm500_nautilus.runtime.live_market import look_at_market
+from amm500_nautilus.runtime.node.endpoint import Endpoint
+from amm500_nautilus.runtime.node.local import LocalDesk
+from amm500_nautilus.runtime.node.market import look_at_market
 from amm500_nautilus.runtime.progress import Progress
 from amm500_nautilus.runtime.rundir import RunDirectory
 from amm500_nautilus.strategy import MarketMaker

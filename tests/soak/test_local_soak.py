@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from amm500_nautilus.runtime.endpoint import LoopbackProcess
+from amm500_nautilus.runtime.node.endpoint import LoopbackProcess
 
 
 pytestmark = [pytest.mark.soak, pytest.mark.live_node, pytest.mark.timeout(0)]

@@ -1,0 +1,1 @@
+"""A run on the wall clock: its modes, its account, what is checked before it, and what watches it."""

@@ -1,0 +1,239 @@
+"""What there is to judge: a finished run's files, or a journal's session over all restarts."""
+
+import itertools
+import json
+import sqlite3
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from amm500_catalog.errors import InputError
+from amm500_nautilus.monitor.monitor import UNTOLD
+from amm500_nautilus.report.account import LIQUIDATION_FILE
+from amm500_nautilus.report.analysis import NS
+from amm500_nautilus.report.analysis import Evidence
+from amm500_nautilus.report.files import Floats
+from amm500_nautilus.report.files import Ints
+from amm500_nautilus.report.files import RunFiles
+from amm500_nautilus.report.files import floats
+from amm500_nautilus.report.files import ints
+from amm500_nautilus.report.files import read_run
+from amm500_nautilus.report.files import read_summary
+from amm500_nautilus.report.risk import RISK_FILE
+from amm500_nautilus.risk import reasons
+from amm500_nautilus.runtime.operate.journal_read import WHAT
+from amm500_nautilus.runtime.operate.journal_read import find_journal
+from amm500_nautilus.runtime.operate.journal_read import reading
+from amm500_nautilus.runtime.operate.journal_read import rows
+
+
+HALTING = (reasons.SESSION_LOSS, reasons.DRAWDOWN, reasons.LIQUIDATION_DISTANCE)
+REPORT = "report."
+# two samples of our quotes that are further apart have a hole between them; they come every five seconds
+SAMPLE_GAP_NS = 15 * NS
+BAND_BPS = 50.0
+
+
+def gather(path: Path) -> Evidence:
+    """
+    Return what a path has to say: a finished run directory by its files, anything else by its journal.
+
+    Raises
+    ------
+    InputError
+        If there is neither, or nothing in it yet.
+
+    """
+    if (path / "summary.json").is_file() and (path / "equity.parquet").is_file():
+        return of_files(path)
+    journal = find_journal(path)
+    if journal is None:
+        raise InputError("has neither a summary nor a journal", str(path), WHAT)
+    return of_journal(journal)
+
+
+def of_files(path: Path) -> Evidence:
+    """Return the evidence of a finished run directory, of any mode."""
+    run, summary = read_run(path), read_summary(path)
+    data, metrics = summary["data"], summary["metrics"]
+    frame = run.equity
+    days = float(metrics.get("days") or 0.0)
+    paid_ns, paid = _payments(path / "funding.csv")
+    dead_ns, _ = _payments(path / LIQUIDATION_FILE, amount="loss")
+    return Evidence(
+        name=str(summary["name"]),
+        mode=str(summary["mode"]),
+        market=str(data["market"]),
+        collateral=str(data["collateral"]),
+        source=str(data["source"]),
+        simulated=bool(data["simulated"]),
+        start_ns=int(frame["ts_ns"].iloc[0]),
+        end_ns=int(frame["ts_ns"].iloc[-1]),
+        ts_ns=ints(frame, "ts_ns"),
+        equity=floats(frame, "equity") - np.nan_to_num(floats(frame, "transfers_cum")),
+        position=floats(frame, "position"),
+        mid=floats(frame, "mid"),
+        leverage=floats(frame, "leverage"),
+        margin_ratio=np.fmax(floats(frame, "margin_ratio"), floats(frame, "margin_ratio_max")),
+        fill_ns=ints(run.fills, "ts_ns"),
+        fill_value=floats(run.fills, "last_px") * floats(run.fills, "last_qty"),
+        fill_is_maker=np.where(run.fills["liquidity_side"] == "MAKER", 1.0, 0.0),
+        funding_ns=paid_ns,
+        funding=paid,
+        halt_ns=_halts_of_file(path / RISK_FILE),
+        liquidation_ns=dead_ns,
+        two_sided=metrics.get("two_sided_uptime"),
+        sessions=_sessions(run),
+        day_seconds=float(metrics["session_seconds"]) / days if days > 0 else 86_400.0,
+        blocks_per_year=float(summary["blocks"]["per_year"]),
+        gaps=tuple(summary.get("rebuilt", {}).get("gaps", ())),
+    )
+
+
+def _sessions(run: RunFiles) -> tuple[tuple[int, int], ...]:
+    """Return the sessions of a market with gaps; a run of one session ended before its last minute's row could."""
+    bounds = run.session_bounds()
+    return tuple(bounds) if len(bounds) > 1 else ()
+
+
+def _payments(path: Path, amount: str = "amount") -> tuple[Ints, Floats]:
+    frame = pd.read_csv(path) if path.is_file() else pd.DataFrame({"ts_ns": [], amount: []})
+    return frame["ts_ns"].to_numpy(dtype=np.int64), frame[amount].to_numpy(dtype=np.float64)
+
+
+def _halts_of_file(path: Path) -> Ints:
+    if not path.is_file():
+        return np.array([], dtype=np.int64)
+    frame = pd.read_csv(path, keep_default_na=False)
+    raised = frame[(frame["subject"] == "reason") & (frame["approved"] == 0)]
+    found = [
+        int(ts)
+        for ts, name, numbers in zip(raised["ts_ns"], raised["reason"], raised["numbers"], strict=True)
+        if is_halt(str(name), json.loads(numbers))
+    ]
+    return np.array(found, dtype=np.int64)
+
+
+def is_halt(reason: str, numbers: dict[str, Any]) -> bool:
+    """Return whether a reason that was raised is a kill switch that halted; a drill or a person's command is none."""
+    if numbers.get("drill") or reason in UNTOLD:
+        return False
+    return reason in HALTING or bool(numbers.get("halted"))
+
+
+def of_journal(path: Path, session: int | None = None) -> Evidence:
+    """
+    Return the evidence of one session of a journal, the last one by default, over all runs in it.
+
+    Raises
+    ------
+    InputError
+        If the journal cannot be read, or holds no minute of the session.
+
+    """
+    with reading(path) as journal:
+        wanted = session or int(rows(journal, "SELECT coalesce(max(session), 0) FROM equity")[0][0])
+        minutes = rows(journal, "SELECT * FROM equity WHERE session = ? ORDER BY ts_ns", wanted)
+        if not minutes:
+            raise InputError(f"has no minute of session {wanted or 1}", str(path), "a journal of a run")
+        runs = sorted({int(row["run"]) for row in minutes})
+        about = rows(journal, "SELECT * FROM run WHERE id = ?", runs[-1])[0]
+        context = report_context(journal, runs[-1])
+        strategies = {str(report_context(journal, run).get("strategy_hash", "")) for run in runs}
+        first, last = int(minutes[0]["ts_ns"]), int(minutes[-1]["ts_ns"])
+        fills = rows(
+            journal, "SELECT * FROM fill WHERE ts_ns BETWEEN ? AND ? ORDER BY rowid", first - NS, last + NS
+        )
+        paid = rows(journal, "SELECT * FROM payment WHERE ts_ns BETWEEN ? AND ? ORDER BY ts_ns", first, last)
+        raised = rows(
+            journal,
+            "SELECT ts_ns, reason, numbers FROM decision WHERE subject = 'reason' AND approved = 0 AND ts_ns BETWEEN ? AND ?",
+            first,
+            last,
+        )
+        dead = rows(
+            journal,
+            "SELECT ts_ns FROM event WHERE kind = 'liquidation' AND ts_ns BETWEEN ? AND ?",
+            first,
+            last,
+        )
+        two_sided = uptime(
+            rows(journal, "SELECT * FROM quote WHERE ts_ns BETWEEN ? AND ? ORDER BY ts_ns", first, last)
+        )[1]
+    funding = [row for row in paid if row["kind"] == "funding"]
+    transfers = [(int(row["ts_ns"]), float(row["amount"])) for row in paid if row["kind"] == "transfer"]
+    stamps = np.array([row["ts_ns"] for row in minutes], dtype=np.int64)
+    gaps = [f"the session took {len(runs)} runs"] if len(runs) > 1 else []
+    if len(strategies) > 1:
+        gaps.append("the strategy's configuration was changed between the runs")
+    gaps.append("time quoted on both sides is from samples every 5 s")
+    return Evidence(
+        name=str(about["name"]),
+        mode=str(about["mode"]),
+        market=str(about["coin"]),
+        collateral=str(context.get("collateral", "")),
+        source=str(context.get("source", f"the journal of {about['mode']} runs")),
+        simulated=bool(context.get("simulated", about["mode"] != "live")),
+        start_ns=first,
+        end_ns=last,
+        ts_ns=stamps,
+        equity=_numbers(minutes, "equity") - moved_before(stamps, transfers),
+        position=_numbers(minutes, "position"),
+        mid=_numbers(minutes, "mid"),
+        leverage=_numbers(minutes, "leverage"),
+        margin_ratio=_numbers(minutes, "margin_ratio"),
+        fill_ns=np.array([row["ts_ns"] for row in fills], dtype=np.int64),
+        fill_value=np.array([float(row["price"]) * float(row["size"]) for row in fills]),
+        fill_is_maker=np.array([float(row["maker"]) for row in fills]),
+        funding_ns=np.array([row["ts_ns"] for row in funding], dtype=np.int64),
+        funding=np.array([float(row["amount"]) for row in funding]),
+        halt_ns=np.array(
+            [row["ts_ns"] for row in raised if is_halt(row["reason"], json.loads(row["numbers"]))],
+            dtype=np.int64,
+        ),
+        liquidation_ns=np.array([row["ts_ns"] for row in dead], dtype=np.int64),
+        two_sided=two_sided,
+        gaps=tuple(gaps),
+        strategy=strategies.pop() if len(strategies) == 1 else "",
+    )
+
+
+def report_context(journal: sqlite3.Connection, run: int) -> dict[str, Any]:
+    """Return what a run noted at its start for its report; empty for one that noted nothing."""
+    found = rows(journal, "SELECT value FROM saved WHERE name = ?", f"{REPORT}{run}")
+    context: dict[str, Any] = json.loads(bytes(found[0][0])) if found else {}
+    return context
+
+
+def _numbers(found: list[sqlite3.Row], name: str) -> Floats:
+    return np.array([np.nan if row[name] is None else float(row[name]) for row in found])
+
+
+def moved_before(ts_ns: Ints, transfers: list[tuple[int, float]]) -> Floats:
+    """Return what had been deposited less withdrawn by each moment."""
+    moved = np.zeros(len(ts_ns))
+    for at, amount in transfers:
+        moved[ts_ns >= at] += amount
+    return moved
+
+
+def uptime(samples: list[sqlite3.Row], band_bps: float = BAND_BPS) -> tuple[float | None, float | None]:
+    """
+    Return the shares of time quoted at all, and on both sides within ``band_bps`` of the mid, from samples of our quotes.
+
+    A sample counts until the next; where none came for fifteen seconds nothing was quoted.
+    """
+    quoted = both = 0
+    for this, following in itertools.pairwise(samples):
+        span = following["ts_ns"] - this["ts_ns"]
+        if span > SAMPLE_GAP_NS:
+            continue
+        bid, ask, mid = this["bid"], this["ask"], this["mid"]
+        quoted += span * (bid is not None or ask is not None)
+        if bid is not None and ask is not None and mid:
+            reach = mid * band_bps / 1e4
+            both += span * (mid - bid <= reach and ask - mid <= reach)
+    whole = samples[-1]["ts_ns"] - samples[0]["ts_ns"] if len(samples) > 1 else 0
+    return (quoted / whole, both / whole) if whole else (None, None)

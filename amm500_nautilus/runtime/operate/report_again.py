@@ -1,0 +1,52 @@
+"""``amm500 report``: a run's tearsheet again, from the files of a finished run or from the journal of one that was killed."""
+
+import argparse
+import json
+from pathlib import Path
+
+from amm500_catalog.errors import InputError
+from amm500_nautilus.report.buffers import PARTIAL
+from amm500_nautilus.report.tearsheet import write_tearsheet
+from amm500_nautilus.report.terminal import print_summary
+from amm500_nautilus.runtime.exits import DONE
+from amm500_nautilus.runtime.operate.journal_read import WHAT
+from amm500_nautilus.runtime.operate.journal_read import find_journal
+from amm500_nautilus.runtime.operate.rebuild import read_back
+from amm500_nautilus.runtime.operate.rebuild import write_run
+
+
+def report_again(args: argparse.Namespace) -> int:
+    """Print a run's report and write its tearsheet; what is rebuilt from a journal goes into a folder of its own."""
+    path: Path = args.run
+    if (path / "summary.json").is_file() and args.number is None:
+        summary = json.loads((path / "summary.json").read_text(encoding="utf-8"))
+        write_tearsheet(path, summary)
+        print_summary(summary, path)
+        return DONE
+    journal = find_journal(path)
+    if journal is None:
+        raise InputError("has neither a summary nor a journal", str(path), WHAT)
+    partial = path if path.is_dir() else path.with_name(path.name + PARTIAL)
+    told = read_back(journal, run=args.number, run_dir=partial if args.number is None else None)
+    out = args.out or place_for(partial, journal, int(told.about["id"]))
+    if out.exists():
+        raise InputError("already exists", str(out), "a new folder, with --out")
+    work = out.with_name(out.name + PARTIAL)
+    try:
+        work.mkdir(parents=True)
+    except FileExistsError as error:
+        raise InputError("an unfinished report is there", str(work), "remove it, or choose --out") from error
+    summary = write_run(told, work, orders=partial / ("orders.csv" + PARTIAL))
+    write_tearsheet(work, summary)
+    if (partial / "config.yaml").is_file():
+        (work / "config.yaml").write_bytes((partial / "config.yaml").read_bytes())
+    work.rename(out)
+    print_summary(summary, out)
+    return DONE
+
+
+def place_for(path: Path, journal: Path, run: int) -> Path:
+    """Return where a rebuilt report goes: beside a run directory under its name, or into the journal's own folder."""
+    if path.is_dir() and (path / "config.yaml").is_file():
+        return path.with_name(path.name.removesuffix(PARTIAL) + "-rebuilt")
+    return journal.parent / f"report-run{run}"

@@ -1,0 +1,1 @@
+"""Sessions kept on disk: of a market alone, or of a run."""
