@@ -113,6 +113,7 @@ class ActionBudget:
         self._credited_micro = 0
         self._weight = WeightMeter(config.weight_limit)
         self.sent = 0
+        self.restored = 0
         self.bought = 0
         self.volume = 0.0
 
@@ -246,7 +247,7 @@ class ActionBudget:
 
     def load(self, state: Mapping[str, float]) -> None:
         """Take up the counters of an earlier session."""
-        self.sent = int(state["sent"])
+        self.sent = self.restored = int(state["sent"])
         self.volume = state["volume"]
         self._tokens = state["tokens"]
         # older states hold the volume alone

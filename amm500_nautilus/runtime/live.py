@@ -204,15 +204,7 @@ class LiveRun:
     async def _life(self, node: TradingNode) -> ReportContext:
         progress, clock = self._progress, node.kernel.clock
         start_ns = clock.timestamp_ns()
-        instrument = self._market.instrument
-        maker = MarketMaker(
-            strategy_config(
-                with_capital(self._config, self._desk.equity),
-                instrument,
-                nets_own_orders=self._desk.nets_own_orders,
-            )
-        )
-        self._forecast = attach_forecast(maker, self._config, self._market.coin, progress.say)
+        maker = self._maker()
         node.trader.add_strategy(maker)
         books = self._desk.open(node, maker)
         recorder = self._recorder(node, books, maker, start_ns)
@@ -220,23 +212,16 @@ class LiveRun:
         outcome = "failed"
         running = asyncio.get_running_loop().create_task(node.run_async())
         try:
-            await until(lambda: node.trader.is_running or running.done() or self._is_told, START_S)
-            if self._is_told and not node.trader.is_running:
-                # a node that is still coming up would start to trade while it is being stopped
-                running.cancel()
-                await asyncio.wait({running}, timeout=WIND_DOWN_S)
-                raise _ToldToStopError
-            if running.done() or not node.trader.is_running:
-                raise SourceUnavailableError(
-                    f"the node did not come up at {self._endpoint.url}; {self._directory.path / 'log'} says why"
-                )
+            await self._come_up(node, running)
             # what the start left behind stays: a full collection that walks it would hold the loop up for a tenth of a second
             gc.collect()
             gc.freeze()
             books.begin(node.cache.positions_open(instrument_id=self._quoted))
             left_s = self._begin()
             self._announce(node)
-            self._monitor.keep_report(self._directory.final, self._context(start_ns, start_ns, 0.0, 0))
+            self._monitor.keep_report(
+                self._directory.final, self._context(start_ns, start_ns, 0.0, 0), maker.budget.restored
+            )
             served = await self._monitor.start()
             if served:
                 progress.say(f"figures at {served}")
@@ -245,22 +230,11 @@ class LiveRun:
             if self.is_over and self._deadline is not None:
                 self._deadline.done(time.time_ns())
             engine_s = time.monotonic() - began
-            # before the first verdict a halt of an earlier run is one all the same
-            guard, verdict = maker.guard, maker.guard.verdict
-            state = guard.engine.machine.state if verdict is None else verdict.state
-            self.is_halted = guard.is_enabled and state is RiskState.HALTED
+            self.is_halted = _is_halted(maker)
             recorder.snapshot_open_orders()
             await self._wind_down(node, maker, books)
             end_ns = clock.timestamp_ns()
-            books.close(end_ns)
-            unbooked = recorder.close(end_ns)
-            if unbooked:
-                raise RuntimeError(f"{len(unbooked)} fills were never booked, first {unbooked[0]}")
-            unexplained = books.unexplained
-            if unexplained is not None:
-                self.notes.append(
-                    f"the venue's equity is {unexplained:+.6f} {instrument.quote_currency} from these books"
-                )
+            self._close_books(books, recorder, end_ns)
             left = len(node.cache.orders_open(instrument_id=self._quoted))
             progress.say(f"{books.fills} fills, {left} orders left resting")
             outcome = "halted" if self.is_halted else "done" if self.is_over else "stopped"
@@ -275,6 +249,29 @@ class LiveRun:
             await node.stop_async()
             await asyncio.wait({running}, timeout=WIND_DOWN_S)
             gc.unfreeze()
+
+    def _maker(self) -> MarketMaker:
+        config = strategy_config(
+            with_capital(self._config, self._desk.equity),
+            self._market.instrument,
+            nets_own_orders=self._desk.nets_own_orders,
+        )
+        maker = MarketMaker(config)
+        self._forecast = attach_forecast(maker, self._config, self._market.coin, self._progress.say)
+        return maker
+
+    async def _come_up(self, node: TradingNode, running: "asyncio.Task[Any]") -> None:
+        """Wait until the node trades."""
+        await until(lambda: node.trader.is_running or running.done() or self._is_told, START_S)
+        if self._is_told and not node.trader.is_running:
+            # a node that is still coming up would start to trade while it is being stopped
+            running.cancel()
+            await asyncio.wait({running}, timeout=WIND_DOWN_S)
+            raise _ToldToStopError
+        if running.done() or not node.trader.is_running:
+            raise SourceUnavailableError(
+                f"the node did not come up at {self._endpoint.url}; {self._directory.path / 'log'} says why"
+            )
 
     def _recorder(self, node: TradingNode, books: Books, maker: MarketMaker, start_ns: int) -> RunRecorder:
         recorder = RunRecorder(
@@ -291,6 +288,17 @@ class LiveRun:
         )
         books.bind(self._monitor.join(node, maker, books, self._market.instrument, recorder))
         return recorder
+
+    def _close_books(self, books: Books, recorder: RunRecorder, end_ns: int) -> None:
+        """Book what is left to book; a fill that never was is an error, money without a cause a note."""
+        books.close(end_ns)
+        unbooked = recorder.close(end_ns)
+        if unbooked:
+            raise RuntimeError(f"{len(unbooked)} fills were never booked, first {unbooked[0]}")
+        unexplained = books.unexplained
+        if unexplained is not None:
+            currency = self._market.instrument.quote_currency
+            self.notes.append(f"the venue's equity is {unexplained:+.6f} {currency} from these books")
 
     def _announce(self, node: TradingNode) -> None:
         instrument = self._market.instrument
@@ -390,6 +398,13 @@ class LiveRun:
             peak_rss_mb=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1_024,
             extra={"seed": config.seed, **forecast_report(self._forecast)},
         )
+
+
+def _is_halted(maker: MarketMaker) -> bool:
+    # before the first verdict a halt of an earlier run is one all the same
+    guard, verdict = maker.guard, maker.guard.verdict
+    state = guard.engine.machine.state if verdict is None else verdict.state
+    return guard.is_enabled and state is RiskState.HALTED
 
 
 def status_line(maker: MarketMaker, books: Books) -> str:

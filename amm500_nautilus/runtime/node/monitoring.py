@@ -421,10 +421,18 @@ class NodeMonitor:
         except MonitorError as error:
             raise InputError(str(error), str(self._folder)) from error
 
-    def keep_report(self, run_dir: Path, context: ReportContext) -> None:
-        """Note in the journal what a report will need, so that ``amm500 report`` can write one of a run that was killed."""
+    def keep_report(self, run_dir: Path, context: ReportContext, actions_before: int) -> None:
+        """
+        Note in the journal what a report will need, so that ``amm500 report`` can write one of a run that was killed.
+
+        ``actions_before`` are those of earlier runs: the journal counts all, and its first minute comes after the first orders.
+        """
         monitor = self.monitor
-        about = {"run_dir": str(run_dir), "strategy_hash": self._strategy_hash}
+        about = {
+            "run_dir": str(run_dir),
+            "strategy_hash": self._strategy_hash,
+            "actions_before": actions_before,
+        }
         noted = json.dumps({**dataclasses.asdict(context), **about}, default=str)
         monitor.journal.save(f"report.{monitor.run}", context.start_ns, noted.encode())
 

@@ -6,6 +6,7 @@ import sqlite3
 from dataclasses import dataclass
 from dataclasses import fields
 from decimal import Decimal
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +82,8 @@ def read_back(journal: Path, *, run: int | None = None, run_dir: Path | None = N
         minutes = _all(source, "SELECT * FROM equity WHERE run = ? AND mid > 0 ORDER BY ts_ns", wanted)
         if not minutes:
             raise InputError(f"has no minute of run {wanted}", str(journal), "a run that came up")
-        fills = _all(source, "SELECT * FROM fill WHERE run = ? ORDER BY rowid", wanted)
+        # without a mid: what traded while no node ran and this one read at its start; its value is in the first equity
+        fills = _all(source, "SELECT * FROM fill WHERE run = ? AND mid IS NOT NULL ORDER BY rowid", wanted)
         marks: dict[tuple[int, str], dict[int, float]] = {}
         for row in rows(source, "SELECT * FROM markout WHERE ts_ns >= ?", minutes[0]["ts_ns"] - NS):
             marks.setdefault((row["ts_ns"], row["tid"]), {})[row["horizon_s"]] = row["bps"]
@@ -208,6 +210,8 @@ def _write(path: Path, columns: tuple[str, ...], found: list[Row]) -> None:
 def _write_equity(told: Rebuilt, path: Path) -> None:
     buffer = ColumnBuffer(integers=("ts_ns", "session", "fills_cum", "actions_cum", "rejected_cum"))
     first = told.minutes[0]
+    # journals of older versions do not say; then what came before the first minute is not counted
+    before = int(told.context.get("actions_before", first["actions"]) or 0)
     volumes = [Decimal(0)]
     for fill in told.fills:
         volumes.append(volumes[-1] + Decimal(fill["price"]) * Decimal(fill["size"]))
@@ -225,7 +229,7 @@ def _write_equity(told: Rebuilt, path: Path) -> None:
                 "ts_ns": int(row["ts_ns"]),
                 "session": 0,
                 "fills_cum": count,
-                "actions_cum": int(row["actions"] or 0) - int(first["actions"] or 0),
+                "actions_cum": int(row["actions"] or 0) - before,
                 "rejected_cum": 0,
             },
             {
@@ -315,7 +319,7 @@ def sides_of(row: Row) -> tuple[str, bool]:
 
 def _write_states(told: Rebuilt, path: Path) -> None:
     found: list[Row] = []
-    for row, following in zip(told.quotes, [*told.quotes[1:], None], strict=True):
+    for row, following in zip_longest(told.quotes, told.quotes[1:]):
         span = SAMPLE_GAP_NS if following is None else following["ts_ns"] - row["ts_ns"]
         if following is None or span > SAMPLE_GAP_NS:
             continue
