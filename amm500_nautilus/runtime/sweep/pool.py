@@ -44,6 +44,8 @@ ALONE = {
     "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
     "RAY_AUTH_MODE": "token",
     "RAY_agent_register_timeout_ms": "300000",
+    # trials run at the driver's own priority; Ray's 15 would starve them beside anything else
+    "RAY_worker_niceness": "0",
 }
 TOKEN = "RAY_AUTH_TOKEN"  # noqa: S105 -- a variable's name
 CONNECT_SECONDS = 10
