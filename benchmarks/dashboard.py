@@ -14,9 +14,12 @@ import time
 from collections.abc import Iterator
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
+from typing import NamedTuple
 
 from amm500_nautilus.monitor.dashboard_journal import RANGES_S
 from amm500_nautilus.monitor.dashboard_journal import JournalView
+from amm500_nautilus.monitor.dashboard_layout import REFRESH_MS
 from amm500_nautilus.monitor.dashboard_page import Drawing
 from amm500_nautilus.monitor.dashboard_server import DashboardServer
 from amm500_nautilus.monitor.dashboard_server import ServerSettings
@@ -34,6 +37,30 @@ ROWS = 500_000
 _QUOTE_S, _EQUITY_S, _FILL_S = 5, 60, 120
 HORIZONS_S = (0, 1, 5, 30, 60)
 CHARTS = 8
+DRAWN = ".chart[data-drawn]"
+# the browser's own clock: a driver that asks gets its answer only when the page has nothing else to do. A second frame begins when the
+# first is painted.
+WATCH = """(() => {
+    const painted = (name) => requestAnimationFrame(() => requestAnimationFrame(() => {
+        times[name] = (performance.timeOrigin + performance.now()) / 1000;
+        if (Object.keys(times).length === 3) document.documentElement.dataset.times = JSON.stringify(times);
+    }));
+    const awaited = {
+        first: () => document.querySelector(".chart[data-drawn]"),
+        all: () => document.querySelectorAll(".chart[data-drawn]").length === CHARTS && document.querySelector("#tile-equity")
+            && document.querySelector("#table-fills td"),
+        live: () => document.querySelector("#range input"),
+    };
+    const times = {};
+    const watcher = new MutationObserver(() => {
+        for (const name of Object.keys(awaited).filter((name) => awaited[name]())) {
+            delete awaited[name];
+            painted(name);
+        }
+        if (!Object.keys(awaited).length) watcher.disconnect();
+    });
+    watcher.observe(document, {subtree: true, childList: true, attributeFilter: ["data-drawn"]});
+})()""".replace("CHARTS", str(CHARTS))
 CHROMIUM = Path("/usr/bin/chromium")
 FLAGS = (
     "--headless",
@@ -157,7 +184,7 @@ def queries(place: Path) -> None:
 
 
 @contextlib.contextmanager
-def browser() -> Iterator[object]:
+def browser() -> Iterator[Any]:
     from playwright.sync_api import sync_playwright  # noqa: PLC0415 - not where there is no browser
 
     with sync_playwright() as play:
@@ -189,38 +216,79 @@ def _is_ours(pid: int) -> bool:
     return False
 
 
-def page(place: Path, repeats: int) -> float:
-    """Return the best time in which a new page has drawn every chart, seconds."""
+def page(place: Path, repeats: int) -> tuple[float, float]:
+    """
+    Return the median time in which a browser that was never here has drawn all of the page, and until a new fill shows, seconds.
+
+    Each time is taken with an empty cache and again with what that left. The page is drawn before it is live: from then on its buttons
+    act and it asks for what is new.
+    """
     links: list[str] = []
     began = time.perf_counter()
     server = DashboardServer(JournalView(place), ServerSettings(), links.append)
     server.start()
     print(f"server ready after {time.perf_counter() - began:.2f} s")
-    rows = []
+    opened: list[list[Opened]] = []
     try:
         with browser() as found:
-            context = found.new_context(viewport={"width": 1400, "height": 1000})
-            first = context.new_page()
-            first.goto(links[0])
-            first.wait_for_url(f"{server.url}/")
+            first = found.new_context()
+            entry = first.new_page()
+            entry.goto(links[0])
+            entry.wait_for_url(f"{server.url}/")
+            cookies = first.cookies()
             first.close()
             for _ in range(repeats):
-                tab = context.new_page()
-                drawn = tab.locator(".js-plotly-plot .cartesianlayer .subplot.xy .trace")
-                charts = tab.locator(".js-plotly-plot:has(.cartesianlayer .subplot.xy .trace)")
-                used, began = renderer_cpu_s(), time.perf_counter()
-                tab.goto(f"{server.url}/")
-                drawn.first.wait_for(state="attached")
-                chart_s = time.perf_counter() - began
-                charts.nth(CHARTS - 1).wait_for(state="attached")
-                rows.append((chart_s, time.perf_counter() - began, renderer_cpu_s() - used))
-                tab.close()
+                context = found.new_context(viewport={"width": 1400, "height": 1000})
+                context.add_cookies(cookies)
+                opened.append([_open(context, server.url) for _ in range(2)])
+                context.close()
+            context = found.new_context()
+            context.add_cookies(cookies)
+            shows_s = _until_a_fill_shows(context, server.url, place)
     finally:
         server.close()
-    print(f"{'first chart, s':>16}{'all charts, s':>16}{'CPU of the page, s':>20}")
-    for first_s, all_s, cpu_s in rows:
-        print(f"{first_s:16.2f}{all_s:16.2f}{cpu_s:20.2f}")
-    return min(all_s for _, all_s, _ in rows)
+    print(f"{'first chart, s':>16}{'all drawn, s':>16}{'live, s':>10}{'CPU until then, s':>20}")
+    for name, column in (("new browser", 0), ("again", 1)):
+        for each in (pair[column] for pair in opened):
+            print(f"{each.first_s:16.2f}{each.all_s:16.2f}{each.live_s:10.2f}{each.cpu_s:20.2f}  {name}")
+    return statistics.median(pair[0].all_s for pair in opened), shows_s
+
+
+class Opened(NamedTuple):
+    """Times from asking for the page to its first chart, to all of it and until it is live, and CPU time of it, seconds."""
+
+    first_s: float
+    all_s: float
+    live_s: float
+    cpu_s: float
+
+
+def _open(context: Any, url: str) -> Opened:
+    tab = context.new_page()
+    tab.add_init_script(WATCH)
+    used, began = renderer_cpu_s(), time.time()
+    tab.goto(f"{url}/")
+    seen = tab.locator("html[data-times]")
+    seen.wait_for(state="attached")
+    used = renderer_cpu_s() - used
+    times = json.loads(seen.get_attribute("data-times"))
+    tab.close()
+    return Opened(times["first"] - began, times["all"] - began, times["live"] - began, used)
+
+
+def _until_a_fill_shows(context: Any, url: str, place: Path) -> float:
+    """Return how long after it was journaled a fill is in the open page's table, seconds."""
+    tab = context.new_page()
+    tab.goto(f"{url}/")
+    tab.locator(DRAWN).nth(CHARTS - 1).wait_for(state="attached")
+    with contextlib.closing(sqlite3.connect(place / NAME)) as connection, connection:
+        connection.execute(
+            "INSERT INTO fill VALUES (?, 'km:US500', 'new', 1, 'O-1', 1, '712.34', '0.4', '0.01', '0', 1, '0.4', 712.3)",
+            (time.time_ns(),),
+        )
+    began = time.perf_counter()
+    tab.locator("#table-fills", has_text="712.34").wait_for()
+    return time.perf_counter() - began
 
 
 def main() -> int:
@@ -239,14 +307,20 @@ def main() -> int:
             print(f"no page: {CHROMIUM} is not here")
             return 0
         beat.beat(time.time_ns(), "RUNNING")
-        best = page(folder, args.repeats)
+        opens_s, shows_s = page(folder, args.repeats)
         beat.close()
         median, least = loop_us()
         print(
             f"loop of 1,000 additions {median:.1f} us, least {least:.1f}; load of the machine {os.getloadavg()[0]:.1f}"
         )
-        print(f"opens in {best:.2f} s, bar {BAR_S:g} s: {'met' if best < BAR_S else 'MISSED'}")
-        return int(best >= BAR_S)
+        print(
+            f"a fill shows {shows_s:.1f} s after it was journaled (the page asks each {REFRESH_MS / 1_000:g} s)"
+        )
+        is_met = opens_s < BAR_S
+        print(
+            f"opens in {opens_s:.2f} s (median of new browsers), bar {BAR_S:g} s: {'met' if is_met else 'MISSED'}"
+        )
+        return int(not is_met)
     finally:
         shutil.rmtree(folder)
 

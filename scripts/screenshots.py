@@ -31,11 +31,11 @@ FLAGS = (
     "--hide-scrollbars",
 )
 LARGEST_BYTES = 200_000
-DRAWN = ".js-plotly-plot:has(.cartesianlayer .subplot.xy .trace)"
+DRAWN = ".chart[data-drawn]"
 # name: width, height, color scheme, whether the end of the page
 PICTURES: dict[str, tuple[int, int, str, bool]] = {
     "light": (1100, 1180, "light", False),
-    "dark": (1100, 1180, "dark", True),
+    "dark": (1100, 1240, "dark", True),
     "phone": (390, 1100, "dark", False),
     "halted": (1100, 620, "light", False),
 }
@@ -50,12 +50,13 @@ def take(browser: Any, server: DashboardServer, name: str, out: Path) -> Path:
     page.goto(server.new_link())
     page.wait_for_url(f"{server.url}/")
     page.locator(DRAWN).nth(len(CHARTS) - 1).wait_for(state="attached")
-    # the charts fit themselves to their cards a moment after they were drawn
-    page.wait_for_timeout(2_500)
+    page.locator("#range input").first.wait_for()
+    # what is drawn is shown with the next frame
+    page.evaluate("new Promise(requestAnimationFrame)")
     if is_end:
         page.locator("#table-alerts").scroll_into_view_if_needed()
         page.mouse.wheel(0, 10_000)
-        page.wait_for_timeout(500)
+        page.evaluate("new Promise(requestAnimationFrame)")
     path = out / f"dashboard-{name}.png"
     partial = path.with_name(f".{path.name}")
     partial.write_bytes(page.screenshot(type="png"))

@@ -1,4 +1,10 @@
-"""The dashboard's charts: Plotly figures as plain dictionaries, of bounded size, with colors that do on dark and on light."""
+"""
+The dashboard's charts as plain dictionaries of bounded size, with colors that do on dark and on light.
+
+What each holds, and ``dashboard_assets/charts.js`` draws: ``note``, what it shows; ``shown``, its range; ``from`` and ``to`` in ms, or the
+``labels`` of its places; ``groups`` of lines or bars that share their ``x``; ``points`` that are marked one by one; ``bands`` of time that
+are shaded; ``levels``, lines across with their text; ``y``, the limits of the scale, where it has its own.
+"""
 
 import math
 from collections.abc import Iterable
@@ -51,36 +57,30 @@ def charts(view: Snapshot, shown: str) -> dict[str, Figure]:
 def price_chart(view: Snapshot, shown: str) -> Figure:
     """The mid with our best quotes and fills; the times of another state than RUNNING shaded."""
     times, values = _broken([(row[1], row[2:5]) for row in view.quotes], view)
-    traces = [
-        _line(times, _column(values, 1), "our ask", RED, width=1, shape="hv"),
-        _line(times, _column(values, 0), "our bid", GREEN, width=1, shape="hv"),
-        _line(times, _column(values, 2), "mid", BLUE, width=1.6),
+    lines = [
+        _line(_column(values, 1), "our ask", RED, width=1, step=True),
+        _line(_column(values, 0), "our bid", GREEN, width=1, step=True),
+        _line(_column(values, 2), "mid", BLUE),
     ]
-    for side, name, color, symbol in (
-        (1, "bought", GREEN, "triangle-up"),
-        (-1, "sold", RED, "triangle-down"),
-    ):
+    points = []
+    for side, name, color in ((1, "bought", GREEN), (-1, "sold", RED)):
         ours = [row for row in view.fills if row[1] == side]
         texts = [
             f"{row[2]} fills of {_short(row[3])} in all" if row[2] > 1 else f"{_short(row[3])}"
             for row in ours
         ]
-        marker = {"color": color, "size": 8, "symbol": symbol, "line": {"width": 1, "color": "#fff"}}
-        traces.append(
+        points.append(
             {
-                "type": "scatter",
-                "mode": "markers",
                 "name": name,
+                "color": color,
+                "up": side > 0,
                 "x": [row[0] // MS for row in ours],
-                "y": [_short(row[4]) for row in ours],
+                "y": [_rounded(row[4]) for row in ours],
                 "text": texts,
-                "hovertemplate": f"{name} %{{text}} at %{{y}}<extra></extra>",
-                "marker": marker,
             }
         )
-    figure = _figure(traces, view, shown, f"{view.n_fills:,} fills in this range")
-    figure["layout"]["shapes"] = bands(view)
-    return figure
+    figure = _figure([_group(times, lines)], view, shown, f"{view.n_fills:,} fills in this range")
+    return figure | {"points": points, "bands": bands(view)}
 
 
 def position_chart(view: Snapshot, shown: str) -> Figure:
@@ -88,25 +88,24 @@ def position_chart(view: Snapshot, shown: str) -> Figure:
     points = [(row[1], (row[3],)) for row in view.minutes] + [(row[0], (row[5],)) for row in view.fills]
     points += _now_point(view, "position")
     times, values = _broken(sorted(points), view)
-    trace = _line(times, _column(values, 0), "position", ORANGE, shape="hv")
-    trace["fill"] = "tozeroy"
-    return _figure([trace], view, shown, "contracts, signed")
+    line = _line(_column(values, 0), "position", ORANGE, step=True, fill=True)
+    return _figure([_group(times, [line])], view, shown, "contracts, signed")
 
 
 def equity_chart(view: Snapshot, shown: str) -> Figure:
     """Equity, marked at the market's mid."""
     points = [(row[1], (row[2],)) for row in view.minutes] + _now_point(view, "equity")
     times, values = _broken(points, view)
-    return _figure([_line(times, _column(values, 0), "equity", BLUE)], view, shown, "collateral units")
+    line = _line(_column(values, 0), "equity", BLUE)
+    return _figure([_group(times, [line])], view, shown, "collateral units")
 
 
 def drawdown_chart(view: Snapshot, shown: str) -> Figure:
     """The fall from the session's peak by which the kill switch judges: the worst minute of each bucket."""
     points = [(row[0] * view.width_ns, (row[3],)) for row in view.peaks]
     times, values = _broken(points, view)
-    trace = _line(times, [_times(value, -100) for value in _column(values, 0)], "drawdown", RED)
-    trace["fill"] = "tozeroy"
-    return _figure([trace], view, shown, "% of the session's starting equity, worst minute")
+    line = _line([_times(value, -100) for value in _column(values, 0)], "drawdown", RED, fill=True)
+    return _figure([_group(times, [line])], view, shown, "% of the session's starting equity, worst minute")
 
 
 def pnl_chart(view: Snapshot, shown: str) -> Figure:
@@ -120,12 +119,12 @@ def pnl_chart(view: Snapshot, shown: str) -> Figure:
         (row[1], tuple(now - then for now, then in zip(row[7:], first[7:], strict=True))) for row in rows
     ]
     times, values = _broken(points, view)
-    traces = [
-        _line(times, _column(values, PARTS.index(name)), name.replace("_", " "), PART_COLORS[name], width=1.2)
+    lines = [
+        _line(_column(values, PARTS.index(name)), name.replace("_", " "), PART_COLORS[name], width=1.2)
         for name in PARTS[:-1]
     ]
-    total = _line(times, _column(values, len(PARTS) - 1), "total (equity)", TEAL, width=2.6)
-    return _figure([*traces, total], view, shown, "collateral units since the range's start")
+    total = _line(_column(values, len(PARTS) - 1), "total (equity)", TEAL, width=2.6)
+    return _figure([_group(times, [*lines, total])], view, shown, "collateral units since the range's start")
 
 
 def margin_chart(view: Snapshot, shown: str) -> Figure:
@@ -134,44 +133,17 @@ def margin_chart(view: Snapshot, shown: str) -> Figure:
     times, values = _broken(points, view)
     ratio = [_times(value, 100) for value in _column(values, 0)]
     maintenance = [_times(value, 100) for value in _column(values, 1)]
-    figure = _figure(
-        [
-            _line(times, ratio, "margin ratio", BLUE),
-            _line(times, maintenance, "maintenance ratio", PURPLE, width=1),
-        ],
-        view,
-        shown,
-        "%, worst minute; liquidation at 100 % of the maintenance ratio",
-    )
+    lines = [
+        _line(ratio, "margin ratio", BLUE),
+        _line(maintenance, "maintenance ratio", PURPLE, width=1),
+    ]
+    note = "%, worst minute; liquidation at 100 % of the maintenance ratio"
     known = [value for value in ratio + maintenance if value is not None]
-    figure["layout"]["yaxis"] |= {"range": [0, max(100.0, 1.05 * max(known, default=0.0))]}
-    lines = ((MARGIN_WARN, ORANGE, "warn, 80 %"), (MARGIN_PAUSE, RED, "reduce only, 90 %"))
-    figure["layout"]["shapes"] = [
-        {
-            "type": "line",
-            "xref": "paper",
-            "x0": 0,
-            "x1": 1,
-            "y0": at,
-            "y1": at,
-            "line": {"color": color, "dash": "dash", "width": 1.5},
-        }
-        for at, color, _ in lines
-    ]
-    figure["layout"]["annotations"] = [
-        {
-            "xref": "paper",
-            "x": 0.01,
-            "xanchor": "left",
-            "y": at,
-            "yanchor": "bottom" if at == MARGIN_PAUSE else "top",
-            "text": text,
-            "showarrow": False,
-            "font": {"color": color, "size": 11},
-        }
-        for at, color, text in lines
-    ]
-    return figure
+    levels = ((MARGIN_WARN, ORANGE, "warn, 80 %"), (MARGIN_PAUSE, RED, "reduce only, 90 %"))
+    return _figure([_group(times, lines)], view, shown, note) | {
+        "levels": [{"y": at, "color": color, "text": text} for at, color, text in levels],
+        "y": [0, max(100.0, 1.05 * max(known, default=0.0))],
+    }
 
 
 def markouts(view: Snapshot) -> dict[int, dict[str, float]]:
@@ -195,32 +167,16 @@ def markouts(view: Snapshot) -> dict[int, dict[str, float]]:
 def markout_chart(view: Snapshot, shown: str) -> Figure:
     """What fills were worth seconds later: all, bought and sold."""
     found = markouts(view)
-    labels = [f"{horizon} s" for horizon in MARKOUT_HORIZONS_S]
-    traces = []
-    for group, color in (("all", BLUE), ("bought", GREEN), ("sold", RED)):
+    bars = []
+    for number, (group, color) in enumerate((("all", BLUE), ("bought", GREEN), ("sold", RED))):
         values = [_rounded(found.get(horizon, {}).get(group)) for horizon in MARKOUT_HORIZONS_S]
-        traces.append(
-            {
-                "type": "bar",
-                "name": group,
-                "x": labels,
-                "y": values,
-                "marker": {"color": color},
-                "hovertemplate": f"{group}, %{{x}}: %{{y}} bp<extra></extra>",
-            }
-        )
+        bars.append(_bar(values, group, color, width=0.26, offset=0.26 * (number - 1)))
     longest = sum(row[5] for row in view.markouts if row[1] == MARKOUT_HORIZONS_S[-1])
-    figure = _figure(
-        traces, view, shown, f"bp of price, weighted by size; {longest:,} fills are a minute old"
-    )
-    figure["layout"]["xaxis"] = {
-        "type": "category",
-        "categoryorder": "array",
-        "categoryarray": labels,
-        "fixedrange": True,
+    places = _group(list(range(len(MARKOUT_HORIZONS_S))), bars)
+    note = f"bp of price, weighted by size; {longest:,} fills are a minute old"
+    return _figure([places], view, shown, note) | {
+        "labels": [f"{horizon} s" for horizon in MARKOUT_HORIZONS_S]
     }
-    figure["layout"]["hovermode"] = "closest"
-    return figure
 
 
 def action_chart(view: Snapshot, shown: str) -> Figure:
@@ -235,36 +191,14 @@ def action_chart(view: Snapshot, shown: str) -> Figure:
     stamps, values = _broken(
         [(row[1], (row[5],)) for row in view.minutes] + _now_point(view, "budget_remaining"), view
     )
-    left = _line(stamps, _column(values, 0), "actions left", TEAL)
-    left["yaxis"] = "y2"
-    bars = {
-        "type": "bar",
-        "name": "sent",
-        "x": times,
-        "y": sent,
-        "width": 0.9 * every / MS,
-        "marker": {"color": BLUE, "opacity": 0.55, "line": {"width": 0}},
-        "hovertemplate": "%{y:,} sent<extra></extra>",
-    }
-    figure = _figure(
-        [bars, left], view, shown, f"actions sent each {_span(every // NS)} (left), still allowed (right)"
-    )
-    figure["layout"]["margin"] |= {"r": 62}
-    figure["layout"]["yaxis2"] = {
-        "overlaying": "y",
-        "side": "right",
-        "showgrid": False,
-        "zeroline": False,
-        "nticks": 4,
-        "ticklabeloverflow": "allow",
-        "separatethousands": True,
-        "exponentformat": "none",
-    }
-    return figure
+    left = _line(_column(values, 0), "actions left", TEAL, right=True)
+    bars = _bar(sent, "sent", BLUE, width=0.9 * every / MS)
+    note = f"actions sent each {_span(every // NS)} (left), still allowed (right)"
+    return _figure([_group(times, [bars]), _group(stamps, [left])], view, shown, note)
 
 
-def bands(view: Snapshot) -> list[dict[str, Any]]:
-    """Return the times of another state than RUNNING as shaded shapes, those closer than a bucket as one."""
+def bands(view: Snapshot) -> list[tuple[int, int, str]]:
+    """Return the times of another state than RUNNING as (from, to, color), ms; those closer than a bucket as one."""
     merged: list[list[Any]] = []
     for start, end, state, _ in view.states:
         if state == "RUNNING" or state not in STATE_COLORS:
@@ -275,21 +209,7 @@ def bands(view: Snapshot) -> list[dict[str, Any]]:
             last[2] = max(last[2], state, key=STRICTNESS.index)
         else:
             merged.append([start, end, state])
-    return [
-        {
-            "type": "rect",
-            "yref": "paper",
-            "y0": 0,
-            "y1": 1,
-            "x0": start // MS,
-            "x1": end // MS,
-            "fillcolor": STATE_COLORS[state],
-            "opacity": 0.18,
-            "line": {"width": 0},
-            "layer": "below",
-        }
-        for start, end, state in merged[-_MOST_BANDS:]
-    ]
+    return [(start // MS, end // MS, STATE_COLORS[state]) for start, end, state in merged[-_MOST_BANDS:]]
 
 
 def _now_point(view: Snapshot, name: str) -> list[tuple[int, tuple[Any, ...]]]:
@@ -340,51 +260,25 @@ def _span(seconds: int) -> str:
     return f"{seconds} seconds"
 
 
-def _line(
-    x: list[int], y: list[float | None], name: str, color: str, *, width: float = 1.6, shape: str = "linear"
-) -> dict[str, Any]:
+def _group(x: list[int], lines: list[dict[str, Any]]) -> dict[str, Any]:
+    return {"x": x, "lines": lines}
+
+
+def _line(y: list[float | None], name: str, color: str, **style: Any) -> dict[str, Any]:
+    """A line; ``width`` in px, ``step`` from value to value, ``fill`` down to zero, ``right`` by the scale there."""
+    return {"name": name, "color": color, "y": y, **style}
+
+
+def _bar(y: list[Any], name: str, color: str, *, width: float, offset: float = 0.0) -> dict[str, Any]:
+    """Bars, so wide and so far beside their place, in units of x."""
+    return {"name": name, "color": color, "y": y, "bar": width, "offset": offset}
+
+
+def _figure(groups: list[dict[str, Any]], view: Snapshot, shown: str, note: str) -> Figure:
     return {
-        "type": "scatter",
-        "mode": "lines",
-        "name": name,
-        "x": x,
-        "y": y,
-        "line": {"color": color, "width": width, "shape": shape},
-        "hovertemplate": f"{name} %{{y}}<extra></extra>",
+        "note": note,
+        "shown": shown,
+        "from": view.start_ns // MS,
+        "to": view.end_ns // MS,
+        "groups": groups,
     }
-
-
-def _figure(traces: list[dict[str, Any]], view: Snapshot, shown: str, note: str) -> Figure:
-    layout = {
-        "paper_bgcolor": "rgba(0,0,0,0)",
-        "plot_bgcolor": "rgba(0,0,0,0)",
-        "font": {"family": "system-ui, sans-serif", "size": 12, "color": GRAY},
-        # fixed: margins that fit themselves draw everything two or three times
-        "margin": {"t": 8, "b": 36, "l": 62, "r": 12, "autoexpand": False},
-        # the page says it beside the title, where it wraps on a phone
-        "showlegend": False,
-        "hovermode": "x unified" if traces and traces[0].get("mode") == "lines" else "closest",
-        "dragmode": False,
-        "uirevision": shown,
-        "xaxis": {
-            "type": "date",
-            "range": [view.start_ns // MS, view.end_ns // MS],
-            "showgrid": True,
-            "gridcolor": "rgba(128,128,128,0.2)",
-            "nticks": 6,
-            "tickangle": 0,
-            # fitting each label measures it, which costs as much as the lines
-            "ticklabeloverflow": "allow",
-            "hoverformat": "%Y-%m-%d %H:%M:%S UTC",
-        },
-        "yaxis": {
-            "gridcolor": "rgba(128,128,128,0.2)",
-            "zerolinecolor": "rgba(128,128,128,0.5)",
-            "nticks": 6,
-            "ticklabeloverflow": "allow",
-            "separatethousands": True,
-            "exponentformat": "none",
-        },
-        "meta": note,
-    }
-    return {"data": traces, "layout": layout}

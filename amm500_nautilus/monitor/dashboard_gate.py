@@ -130,7 +130,7 @@ class Gate:
             ours = {name.lower() for name, _ in self._headers}
             kept = [(name, value) for name, value in headers if name.lower() not in ours]
             kept = [(name, value) for name, value in kept if name.lower() != "cache-control"]
-            # the libraries are four megabytes; figures are for this moment alone
+            # the libraries are a megabyte; figures are for this moment alone
             kept.append(("Cache-Control", f"private, max-age={ASSET_S}" if is_asset else "no-store"))
             return start_response(status, [*kept, *self._headers], exc_info)
 
@@ -202,7 +202,7 @@ def headers_of(scripts: Iterable[str] = ()) -> list[tuple[str, str]]:
     """Return the headers of every answer: nothing from elsewhere is loaded, framed or told where the visitor came from."""
     policy = (
         "default-src 'none'; connect-src 'self'; font-src 'self' data:; img-src 'self' data: blob:; "
-        # the chart library sets styles as it draws
+        # Dash's components bring their styles along
         "style-src 'self' 'unsafe-inline'; "
         f"script-src {' '.join(["'self'", *scripts])}; "
         "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from dataclasses import field
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from amm500_nautilus.monitor.dashboard_buckets import NS
 from amm500_nautilus.monitor.dashboard_buckets import Row
@@ -18,12 +17,13 @@ from amm500_nautilus.monitor.dashboard_buckets import Series
 from amm500_nautilus.monitor.dashboard_buckets import grouped
 from amm500_nautilus.monitor.dashboard_buckets import sampled
 from amm500_nautilus.monitor.dashboard_buckets import width_ns
+from amm500_nautilus.monitor.dashboard_diary import Diary
+from amm500_nautilus.monitor.dashboard_diary import find_diary
+from amm500_nautilus.monitor.dashboard_diary import read_diary
+from amm500_nautilus.monitor.dashboard_files import connect_read_only
+from amm500_nautilus.monitor.dashboard_files import find_journal
 from amm500_nautilus.monitor.errors import JournalError
 from amm500_nautilus.monitor.heartbeat import last_beat
-from amm500_nautilus.monitor.journal import BUSY_MS
-from amm500_nautilus.monitor.journal import NAME
-from amm500_nautilus.monitor.schema import APPLICATION_ID
-from amm500_nautilus.monitor.schema import VERSION
 from amm500_nautilus.monitor.schema import columns_of
 
 
@@ -35,9 +35,9 @@ SILENT_NS = 120 * NS
 FRESH_S = 0.8
 # fills are drawn one by one up to here, by bucket and side beyond
 MOST_FILLS = 300
-LATEST_FILLS, LATEST_ALERTS, LATEST_HAPPENINGS = 15, 10, 25
-# where a run keeps its journal, from the run directory; its name says unfinished while it runs
-_PLACES = ("", "monitor", "state/monitor", "state")
+LATEST_FILLS, LATEST_ALERTS, LATEST_HAPPENINGS = 15, 10, 40
+# decisions are looked through for those about reasons; most are about orders
+_LATEST_DECISIONS = 2_000
 
 _FILLS = """
 SELECT ts_ns / :width, side, count(*), sum(size), sum(price * size), max(ts_ns), position FROM fill
@@ -56,6 +56,7 @@ WHERE ts_ns >= :start AND ts_ns < :end GROUP BY 1
 """
 _HAPPENED = """
 SELECT ts_ns, 'state', state, reasons FROM (SELECT * FROM state ORDER BY id DESC LIMIT :most)
+UNION ALL SELECT ts_ns, 'reason', reason, numbers FROM (SELECT * FROM decision ORDER BY id DESC LIMIT :decisions) WHERE subject = 'reason'
 UNION ALL SELECT ts_ns, 'command', command || ' ' || arguments, who || ': ' || answer FROM (SELECT * FROM command ORDER BY id DESC LIMIT :most)
 UNION ALL SELECT ts_ns, 'event', kind, text FROM (SELECT * FROM event ORDER BY id DESC LIMIT :most)
 UNION ALL SELECT started_ns, 'run', 'run ' || id || ' begins', mode || ' ' || coin FROM (SELECT * FROM run ORDER BY id DESC LIMIT :most)
@@ -74,7 +75,8 @@ class Snapshot:
     no figure), ``beat_ns`` its last sign of life. Series rows begin with their bucket: ``minutes`` (bucket, ts, equity, position, mid,
     budget_remaining, actions, PnL parts as in ``PARTS``), ``peaks`` (bucket, margin ratio, maintenance ratio, drawdown), ``quotes``
     (bucket, ts, bid, ask, mid), ``fills`` (ts, side, count, size, price, position), ``markouts`` (bucket, horizon, side, sum of size
-    times bps, size, count).
+    times bps, size, count). ``alerts`` and ``happened`` hold the node's and its supervisor's, newest first; ``given_up`` says why the
+    supervisor starts no node any more.
     """
 
     now_ns: int
@@ -95,70 +97,7 @@ class Snapshot:
     latest_fills: list[Row] = field(default_factory=list)
     alerts: list[Row] = field(default_factory=list)
     happened: list[Row] = field(default_factory=list)
-
-
-def find_journal(place: Path) -> Path | None:
-    """Return the journal of a run directory, a state folder, or the file itself; None where there is none (yet)."""
-    if place.is_file():
-        return place
-    for base in (place, place.with_name(f"{place.name}.partial")):
-        for name in _PLACES:
-            path = base / name / NAME
-            if path.is_file():
-                return path
-    if place.name.endswith(".partial"):
-        # the run is over, and its directory has its final name
-        return find_journal(place.with_name(place.name.removesuffix(".partial")))
-    return None
-
-
-def connect_read_only(path: Path) -> sqlite3.Connection:
-    """
-    Open a journal for reading and nothing else.
-
-    Raises
-    ------
-    JournalError
-        If it is no journal, a newer version's, or cannot be read.
-
-    """
-    uri = f"file:{quote(str(path.resolve()))}?mode=ro"
-    try:
-        connection = _opened(uri)
-    except sqlite3.OperationalError as error:
-        # a folder without write rights holds no shared memory; without a log nobody writes, and the file alone is whole
-        if path.with_name(f"{path.name}-wal").exists():
-            raise JournalError(f"{path} cannot be read: {error}") from error
-        try:
-            connection = _opened(f"{uri}&immutable=1")
-        except sqlite3.Error as again:
-            raise JournalError(f"{path} cannot be read: {again}") from again
-    except sqlite3.Error as error:
-        raise JournalError(f"{path} is not a journal: {error}") from error
-    (application,) = connection.execute("PRAGMA application_id").fetchone()
-    (version,) = connection.execute("PRAGMA user_version").fetchone()
-    if application != APPLICATION_ID:
-        connection.close()
-        raise JournalError(f"{path} is not a journal")
-    if version > VERSION:
-        connection.close()
-        raise JournalError(
-            f"{path} has version {version} of the journal; this program knows versions up to {VERSION}"
-        )
-    return connection
-
-
-def _opened(uri: str) -> sqlite3.Connection:
-    connection = sqlite3.connect(
-        uri, uri=True, isolation_level=None, check_same_thread=False, timeout=BUSY_MS / 1_000
-    )
-    try:
-        connection.execute("PRAGMA query_only = ON")
-        connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-    except BaseException:
-        connection.close()
-        raise
-    return connection
+    given_up: str = ""
 
 
 class _Shown:
@@ -170,7 +109,8 @@ class _Shown:
         self.minute_columns = f"equity, position, mid, budget_remaining, actions, {parts}"
         self.minutes = sampled("equity", self.minute_columns)
         self.peaks = grouped(_PEAKS)
-        self.quotes = sampled("quote", "bid, ask, mid")
+        # before the first book came there was no mid, and no price is zero
+        self.quotes = sampled("quote", "bid, ask, nullif(mid, 0)")
         self.fills = grouped(_FILLS)
         self.markouts = grouped(_MARKOUTS)
 
@@ -188,11 +128,16 @@ class JournalView:
         A run directory, a state folder or the file.
     now_ns : callable
         Wall time, UTC ns.
+    state_folder : Path, optional
+        Where the run's supervisor keeps its journal, if not beside the run's own.
 
     """
 
-    def __init__(self, place: Path, now_ns: Callable[[], int] = time.time_ns) -> None:
+    def __init__(
+        self, place: Path, now_ns: Callable[[], int] = time.time_ns, *, state_folder: Path | None = None
+    ) -> None:
         self.place = place
+        self._state_folder = state_folder
         self._now_ns = now_ns
         self._lock = threading.Lock()
         self._path: Path | None = None
@@ -272,6 +217,10 @@ class JournalView:
         ).fetchone()
         fills, n_fills = _fills(connection, series.fills, start, end, width)
         marks = (connection, start, end, width)
+        place = find_diary(path, self._state_folder, begin, end)
+        diary = (
+            Diary() if place is None else read_diary(place, most=LATEST_HAPPENINGS, most_alerts=LATEST_ALERTS)
+        )
         return Snapshot(
             now_ns=now,
             start_ns=start,
@@ -292,12 +241,27 @@ class JournalView:
                 "SELECT ts_ns, side, price, size, fee, closed_pnl, maker, position FROM fill ORDER BY ts_ns DESC LIMIT ?",
                 (LATEST_FILLS,),
             ).fetchall(),
-            alerts=connection.execute(
-                "SELECT ts_ns, kind, title, body, outcome FROM alert ORDER BY id DESC LIMIT ?",
-                (LATEST_ALERTS,),
-            ).fetchall(),
-            happened=connection.execute(_HAPPENED, {"most": LATEST_HAPPENINGS}).fetchall(),
+            alerts=_newest(
+                connection.execute(
+                    "SELECT ts_ns, kind, title, body, outcome FROM alert ORDER BY id DESC LIMIT ?",
+                    (LATEST_ALERTS,),
+                ).fetchall(),
+                diary.alerts,
+                LATEST_ALERTS,
+            ),
+            happened=_newest(
+                connection.execute(
+                    _HAPPENED, {"most": LATEST_HAPPENINGS, "decisions": _LATEST_DECISIONS}
+                ).fetchall(),
+                diary.happened,
+                LATEST_HAPPENINGS,
+            ),
+            given_up=diary.given_up,
         )
+
+
+def _newest(ours: list[Row], supervisors: list[Row], most: int) -> list[Row]:
+    return sorted([*ours, *supervisors], key=lambda row: int(row[0]), reverse=True)[:most]
 
 
 def _record(connection: sqlite3.Connection, sql: str) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Mapping
-from collections.abc import Sequence
+from html import escape
 from typing import Any
 
 from dash import dcc
@@ -12,9 +12,15 @@ from dash import html
 from amm500_nautilus.monitor.dashboard_buckets import Row
 from amm500_nautilus.monitor.dashboard_journal import Snapshot
 from amm500_nautilus.monitor.endpoint import SILENT_S
+from amm500_nautilus.monitor.runbook import ACTS
+from amm500_nautilus.monitor.runbook import LOOK
+from amm500_nautilus.risk.config import RiskConfig
+from amm500_nautilus.risk.reasons import BY_A_PERSON
+from amm500_nautilus.risk.reasons import reason_table
 
 
 NS = 1e9
+_RULES = {rule.name: rule for rule in reason_table(RiskConfig())}
 NOTHING = "-"
 REFRESH_MS = 2_000
 CHARTS = {
@@ -27,41 +33,21 @@ CHARTS = {
     "markout": "Markouts",
     "actions": "Actions and budget",
 }
+TABLES = {"fills": "Latest fills (UTC)", "alerts": "Alerts (UTC)", "happened": "What happened (UTC)"}
 WIDE = ("price", "pnl")
 FIRST_RANGE = "24h"
 _RANGES = {"1h": "1 hour", "24h": "24 hours", "7d": "7 days", "all": "all"}
-_EMPTY = {"data": [], "layout": {"paper_bgcolor": "rgba(0,0,0,0)", "plot_bgcolor": "rgba(0,0,0,0)"}}
 KINDS = {
     "local": "SIMULATED: a venue on this machine with a simulated market; no real money",
     "paper": "PAPER: orders, fills and account are simulated; no real money",
     "testnet": "TESTNET: a test venue; no real money",
     "live": "LIVE: real money",
 }
-_GRAPH: Any = {"displaylogo": False, "responsive": True, "modeBarButtonsToRemove": ["select2d", "lasso2d"]}
 
 
-def layout(figures: Mapping[str, Any], notes: Mapping[str, Any], parts: Mapping[str, Any], drawn: Any) -> Any:
-    """Return the page with its first figures, of the range ``FIRST_RANGE``: drawn once, it opens in half the time."""
-    cards = [
-        html.Section(
-            [
-                html.H2(title),
-                html.Div(notes.get(name, ""), id=f"note-{name}", className="faint"),
-                html.Div(
-                    dcc.Graph(
-                        id=f"chart-{name}",
-                        config=_GRAPH,
-                        figure=figures.get(name, _EMPTY),
-                        style={"height": "100%"},
-                    ),
-                    className="chart",
-                ),
-            ],
-            className="card wide" if name in WIDE else "card",
-        )
-        for name, title in CHARTS.items()
-    ]
-    return html.Main(
+def layout(parts: Mapping[str, Any]) -> Any:
+    """Return what Dash keeps up to date: words and tiles, and the stores in which charts and tables travel."""
+    return html.Div(
         [
             html.Div(id="stale"),
             html.Div(parts.get("head", []), id="head"),
@@ -72,27 +58,65 @@ def layout(figures: Mapping[str, Any], notes: Mapping[str, Any], parts: Mapping[
                 value=FIRST_RANGE,
                 options=[{"label": text, "value": name} for name, text in _RANGES.items()],
             ),
-            html.Div(cards, className="charts"),
-            html.Div(parts.get("tables", []), id="tables", className="tables"),
             dcc.Interval(id="refresh", interval=REFRESH_MS),
-            dcc.Store(id="drawn", data=drawn),
+            dcc.Store(id="drawn", data={}),
+            dcc.Store(id="charts", data={}),
+            dcc.Store(id="tables", data={}),
         ]
     )
 
 
-def note(figure: Mapping[str, Any]) -> list[Any]:
-    """Return what stands under a chart's title: what it shows, and what each of its colors means."""
-    traces = figure["data"]
-    keys = [html.Span([_sign_of(trace), trace["name"]], className="key") for trace in traces]
-    return [figure["layout"]["meta"], *(keys if len(traces) > 1 else [])]
+def first_words(parts: Mapping[str, Any]) -> list[Any]:
+    """Return what stands in the place of ``layout`` until Dash is there."""
+    return [
+        html.Div(id="stale"),
+        html.Div(parts.get("head", []), id="head"),
+        html.Div(parts.get("tiles", []), id="tiles", className="tiles"),
+        html.Div(className="range soon"),
+    ]
 
 
-def _sign_of(trace: Mapping[str, Any]) -> Any:
-    if "line" in trace:
-        return html.I(style={"borderColor": trace["line"]["color"]})
-    marker = trace["marker"]
-    sign = {"triangle-up": "\u25b2", "triangle-down": "\u25bc"}.get(marker.get("symbol", ""), "\u25a0")
-    return html.Span(f"{sign} ", style={"color": marker["color"]})
+def places() -> list[Any]:
+    """Return the places of charts and tables, of the range ``FIRST_RANGE``: our own scripts draw there."""
+    cards = [
+        html.Section(
+            [
+                html.H2(title),
+                html.Div(id=f"note-{name}", className="faint"),
+                html.Div(id=f"chart-{name}", className="chart", role="img"),
+            ],
+            className="card wide" if name in WIDE else "card",
+        )
+        for name, title in CHARTS.items()
+    ]
+    lists = [
+        html.Section(
+            [html.H2(title), html.Div(id=f"rows-{name}", className="scroll")],
+            className="card wide" if name == "happened" else "card",
+            id=f"table-{name}",
+        )
+        for name, title in TABLES.items()
+    ]
+    return [html.Div(cards, className="charts"), html.Div(lists, className="tables")]
+
+
+def as_html(part: Any) -> str:
+    """Return components as HTML, for a page that is drawn before Dash is there; what is text stays text."""
+    if part is None:
+        return ""
+    if isinstance(part, list | tuple):
+        return "".join(as_html(each) for each in part)
+    if not hasattr(part, "to_plotly_json"):
+        return escape(str(part))
+    described = part.to_plotly_json()
+    tag, props = described["type"].lower(), described["props"]
+    names = {"className": "class"}
+    attributes = "".join(
+        f' {names.get(name, name)}="{escape(str(value))}"'
+        for name, value in props.items()
+        if name != "children"
+    )
+    return f"<{tag}{attributes}>{as_html(props.get('children'))}</{tag}>"
 
 
 def trouble(text: str, now_ns: int) -> list[Any]:
@@ -129,6 +153,9 @@ def head(view: Snapshot) -> list[Any]:
                 className="trouble",
             )
         )
+    if view.given_up:
+        text = f"The supervisor starts no node any more: {view.given_up}"
+        parts.append(html.Div(text, className="trouble", id="given-up"))
     reasons = reading.get("reasons") or []
     if reasons:
         since = view.states[-1][0] if view.states else None
@@ -136,13 +163,24 @@ def head(view: Snapshot) -> list[Any]:
         text = f"{reading.get('state', '')} because of {', '.join(reasons)}"
         text += f" since {clock(since)} UTC" if since else ""
         text += f". Waits for a person: {', '.join(waits)} (amm500 resume RUN)." if waits else "."
-        parts.append(html.Div(text, className="why", id="reasons"))
+        rows = [html.Li(_row_of(name)) for name in reasons]
+        parts.append(html.Div([text, html.Ul(rows)], className="why", id="reasons"))
     quoting = reading.get("quote_reasons") or []
     if quoting:
         parts.append(
             html.Div(f"Quoting: {reading.get('quote_state', '')} ({', '.join(quoting)})", className="faint")
         )
     return parts
+
+
+def _row_of(reason: str) -> str:
+    """Return what the table of reasons says of one, whatever its thresholds are: those are in its alert."""
+    rule = _RULES.get(reason)
+    if rule is None:
+        return f"{reason}: a reason that this version does not know"
+    ends = f"until {BY_A_PERSON}" if rule.latched else "ends by itself"
+    widens = "widens, then " if rule.widens else ""
+    return f"{reason}: {widens}{ACTS[rule.act]}; {rule.state.value}, {ends}. Look at: {LOOK[reason]}"
 
 
 def _updated(now_ns: int) -> html.Span:
@@ -175,6 +213,8 @@ def tiles(view: Snapshot) -> list[Any]:
         gained = equity - start - (now.get("transfers") or 0.0)
     ratio, position = now.get("margin_ratio"), now.get("position")
     bid, ask = now.get("bid"), now.get("ask")
+    # the last reading is of a moment before the node canceled what rested
+    is_over = view.run.get("ended_ns") is not None
     margin_color = (
         ""
         if ratio is None
@@ -199,13 +239,17 @@ def tiles(view: Snapshot) -> list[Any]:
         ),
         _tile(
             "our bid / ask",
-            f"{number(bid)} / {number(ask)}",
-            f"market {number(now.get('best_bid'))} / {number(now.get('best_ask'))}",
+            NOTHING if is_over else f"{number(bid)} / {number(ask)}",
+            "the run is over"
+            if is_over
+            else f"market {number(now.get('best_bid'))} / {number(now.get('best_ask'))}",
         ),
         _tile(
             "resting orders",
-            f"{now.get('n_bids', 0)} / {now.get('n_asks', 0)}",
-            f"bids / asks, our spread {number(now.get('spread_bps'), 3)} bp",
+            NOTHING if is_over else f"{now.get('n_bids', 0)} / {now.get('n_asks', 0)}",
+            "the run is over"
+            if is_over
+            else f"bids / asks, our spread {number(now.get('spread_bps'), 3)} bp",
         ),
         _tile(
             "fills",
@@ -232,8 +276,8 @@ def _tile(name: str, value: str, more: str, color: str = "") -> html.Div:
     )
 
 
-def tables(view: Snapshot) -> list[Any]:
-    """Return the newest fills, alerts and what else happened."""
+def tables(view: Snapshot) -> dict[str, Any]:
+    """Return the newest fills, alerts and what else happened: each cell with the style that it has."""
     fills = [
         (
             (clock(row[0]), "time"),
@@ -258,66 +302,49 @@ def tables(view: Snapshot) -> list[Any]:
         ("position", ""),
     )
     alerts = [
-        ((stamp(row[0]), "time"), (row[2], "text"), (_first(row[4]), _outcome_color(row[4])))
+        (
+            (stamp(row[0]), "time"),
+            (f"{row[2]}\n{row[3]}", "text lines"),
+            (_first(row[4]), _outcome_color(row[4])),
+        )
         for row in view.alerts
     ]
     happened = [((stamp(row[0]), "time"), (_happened(row), "text")) for row in view.happened]
-    return [
-        _table("fills", "Latest fills (UTC)", titles, fills, "no fill yet"),
-        _table(
-            "alerts",
-            "Alerts (UTC)",
-            (("time", "time"), ("alert", "text"), ("told", "text")),
-            alerts,
-            "no alert yet",
-        ),
-        _table(
-            "happened",
-            "What happened (UTC)",
-            (("time", "time"), ("", "text")),
-            happened,
-            "nothing yet",
-            is_wide=True,
-        ),
-    ]
-
-
-def _table(
-    name: str,
-    title: str,
-    titles: Sequence[tuple[str, str]],
-    rows: Sequence[Sequence[tuple[str, str]]],
-    nothing: str,
-    *,
-    is_wide: bool = False,
-) -> html.Section:
-    if rows:
-        body: Any = html.Table(
-            [
-                html.Thead(html.Tr([html.Th(text, className=style) for text, style in titles])),
-                html.Tbody(
-                    [html.Tr([html.Td(text, className=style) for text, style in row]) for row in rows]
-                ),
-            ]
-        )
-    else:
-        body = html.Div(nothing, className="faint")
-    return html.Section(
-        [html.H2(title), html.Div(body, className="scroll")],
-        className="card wide" if is_wide else "card",
-        id=f"table-{name}",
-    )
+    columns = (("time", "time"), ("alert", "text"), ("told", "text"))
+    return {
+        "fills": {"titles": titles, "rows": fills, "nothing": "no fill yet"},
+        "alerts": {"titles": columns, "rows": alerts, "nothing": "no alert yet"},
+        "happened": {
+            "titles": (("time", "time"), ("", "text")),
+            "rows": happened,
+            "nothing": "nothing yet",
+        },
+    }
 
 
 def _happened(row: Row) -> str:
     _, kind, what, more = row
     if kind == "state":
         return f"state {what}" + (f": {more}" if more else "")
+    if kind == "reason":
+        numbers = ", ".join(f"{name} {value:g}" for name, value in _numbers(more).items() if name != "halted")
+        return f"reason {what}" + (f": {numbers}" if numbers else "")
     if kind == "command":
         command, _, arguments = str(what).partition(" ")
         who, _, answer = str(more).partition(": ")
         return f"{' '.join([command, *_values(arguments)])} by {who}: {_answer(answer)}"
     return f"{what}: {more}"
+
+
+def _numbers(text: str) -> dict[str, float]:
+    """Return the figures of a decision that are known."""
+    try:
+        said = json.loads(text)
+    except ValueError:
+        return {}
+    return (
+        {name: value for name, value in said.items() if value is not None} if isinstance(said, dict) else {}
+    )
 
 
 def _values(text: str) -> list[str]:

@@ -110,9 +110,25 @@ def test_what_it_cannot_show_safely_it_refuses_before_anything_else(
 
 def test_a_place_without_a_journal_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no journal is here"):
-        dashboard_cli._wait_for(tmp_path / "none", 0.0)
+        dashboard_cli._place_of(tmp_path / "none", 0.0)
     with pytest.raises(InputError, match="no journal is here"):
-        dashboard_cli._wait_for(tmp_path, 0.05)
+        dashboard_cli._place_of(tmp_path, 0.05)
+
+
+def test_a_run_whose_account_outlives_it_is_shown_from_its_state_folder(tmp_path: Path) -> None:
+    run, state = tmp_path / "runs" / "paper-1.partial", tmp_path / "state"
+    run.mkdir(parents=True)
+    for text in ("", "[]", "live: 3", "name: [", "live: {}"):
+        (run / "config.yaml").write_text(text)
+        assert dashboard_cli.state_folder_of(run) is None, text
+    (run / "config.yaml").write_text("name: paper\n")
+    assert dashboard_cli.state_folder_of(run) == Path("runs/state/paper")
+    (run / "config.yaml").write_text(f"name: paper\nlive: {{state_dir: {state}}}\n")
+    with pytest.raises(InputError, match="no journal is here"):
+        dashboard_cli._place_of(run, 0.0)
+    with written(state / "monitor", minutes=1):
+        for name in ("paper-1.partial", "paper-1"):
+            assert dashboard_cli._place_of(run.with_name(name), 0.0) == state
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,11 @@
 """Who gets to see the dashboard: each route, each way in, and what is refused before anything is shown."""
 
 import datetime as dt
+import hashlib
 import hmac
 import http.client
 import json
+import re
 import socket
 import ssl
 import time
@@ -19,6 +21,7 @@ from amm500_nautilus.monitor.dashboard_gate import TICKET_S
 from amm500_nautilus.monitor.dashboard_gate import Tickets
 from amm500_nautilus.monitor.dashboard_gate import host_name
 from amm500_nautilus.monitor.dashboard_journal import JournalView
+from amm500_nautilus.monitor.dashboard_page import ASSETS
 from amm500_nautilus.monitor.dashboard_server import DashboardServer
 from amm500_nautilus.monitor.dashboard_server import ServerSettings
 from amm500_nautilus.monitor.dashboard_server import check
@@ -40,7 +43,10 @@ ROUTES = (
     ("GET", "/_favicon.ico"),
     ("GET", "/assets/dashboard.css"),
     ("GET", "/assets/dashboard.js"),
-    ("GET", "/_dash-component-suites/plotly/package_data/plotly.min.js"),
+    ("GET", "/assets/charts.js"),
+    ("GET", "/assets/tables.js"),
+    ("GET", "/assets/uPlot.iife.min.js"),
+    ("GET", "/assets/uPlot.min.css"),
     ("POST", CALLBACK),
 )
 
@@ -80,7 +86,9 @@ def ask(
 
 def callback_body(server: DashboardServer) -> str:
     """What the page itself would ask."""
-    (asked,) = json.loads(ask(server, "GET", "/_dash-dependencies", BEARER)[2])
+    known = json.loads(ask(server, "GET", "/_dash-dependencies", BEARER)[2])
+    # the others draw in the browser
+    (asked,) = (each for each in known if each["clientside_function"] is None)
     outputs = [
         {"id": each.rpartition(".")[0], "property": each.rpartition(".")[2]}
         for each in asked["output"].strip(".").split("...")
@@ -127,12 +135,33 @@ def test_every_route_asks_for_the_token(method: str, path: str, server: Dashboar
         assert found or method == "HEAD"
 
 
+def test_the_chart_library_is_the_one_that_its_makers_published() -> None:
+    """The digests of the npm package's own files, as the document names them."""
+    for name, digest in (
+        ("uPlot.iife.min.js", "19c8d4c6ad88929a79f4ae49d6f7161566dfd0ba3d15cc495e974f787eb78f1f"),
+        ("uPlot.min.css", "df630c6a8d6f8eeaff264b50f73ce5b114f646ffd9a0bb74f049b0a00135fa04"),
+        ("uPlot.LICENSE", "8f989229699b4fe2f1a0432d0e9edc338a8a911e250e2d1b01ecd770a5f5b1bd"),
+    ):
+        assert hashlib.sha256((ASSETS / name).read_bytes()).hexdigest() == digest, name
+
+
+def test_the_page_loads_neither_plotly_nor_what_it_does_not_use(server: DashboardServer) -> None:
+    page = ask(server, "GET", "/", BEARER)[2].decode()
+    scripts = re.findall(r'<script src="([^"?]+)', page)
+    assert "/assets/uPlot.iife.min.js" in scripts
+    assert len(scripts) >= 8
+    assert not [each for each in scripts if re.search("plotly|polyfill|dash_table|async-", each)]
+    weight = sum(len(ask(server, "GET", each, BEARER)[2]) for each in scripts)
+    assert weight < 1_300_000
+
+
 def test_the_callback_answers_with_figures(server: DashboardServer) -> None:
     kind = {"Content-Type": "application/json"}
     status, _, found = ask(server, "POST", CALLBACK, BEARER | kind, callback_body(server))
     assert status == 200
     answer = json.loads(found)["response"]
-    assert answer["chart-equity"]["figure"]["data"][0]["y"][-1] == 10_003.0
+    assert answer["charts"]["data"]["equity"]["groups"][0]["lines"][0]["y"][-1] == 10_003.0
+    assert answer["tables"]["data"]["fills"]["nothing"] == "no fill yet"
     assert "SIMULATED" in json.dumps(answer["head"])
 
 

@@ -4,20 +4,22 @@ import os
 import sqlite3
 import stat
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from amm500_nautilus.monitor import dashboard_journal
 from amm500_nautilus.monitor.dashboard_buckets import MOST_POINTS
 from amm500_nautilus.monitor.dashboard_buckets import width_ns
+from amm500_nautilus.monitor.dashboard_figures import Figure
 from amm500_nautilus.monitor.dashboard_figures import bands
 from amm500_nautilus.monitor.dashboard_figures import charts
 from amm500_nautilus.monitor.dashboard_figures import markouts
+from amm500_nautilus.monitor.dashboard_files import connect_read_only
+from amm500_nautilus.monitor.dashboard_files import find_journal
 from amm500_nautilus.monitor.dashboard_journal import MOST_FILLS
 from amm500_nautilus.monitor.dashboard_journal import RANGES_S
 from amm500_nautilus.monitor.dashboard_journal import JournalView
-from amm500_nautilus.monitor.dashboard_journal import connect_read_only
-from amm500_nautilus.monitor.dashboard_journal import find_journal
 from amm500_nautilus.monitor.dashboard_layout import head
 from amm500_nautilus.monitor.dashboard_layout import tiles
 from amm500_nautilus.monitor.errors import JournalError
@@ -34,6 +36,10 @@ from tests.risk.views import T0
 def always_anew(monkeypatch: pytest.MonkeyPatch) -> None:
     """A snapshot serves nobody a second time."""
     monkeypatch.setattr(dashboard_journal, "FRESH_S", 0.0)
+
+
+def lines(figure: Figure) -> list[dict[str, Any]]:
+    return [line for group in figure["groups"] for line in group["lines"]]
 
 
 def steps_of(view: JournalView, shown: str) -> int:
@@ -80,9 +86,10 @@ def test_no_range_has_more_points_than_a_chart_and_no_spike_of_margin_is_lost(tm
     assert len(snapshot.fills) <= 2 * (MOST_POINTS + 1)
     assert snapshot.n_fills == len(snapshot.fills) or snapshot.n_fills > MOST_FILLS
     figures = charts(snapshot, "all")
-    assert max(value for value in figures["margin"]["data"][0]["y"] if value is not None) == 93.0
-    assert min(value for value in figures["drawdown"]["data"][0]["y"] if value is not None) == -4.0
-    sizes = [len(trace["x"]) for figure in figures.values() for trace in figure["data"]]
+    assert max(value for value in lines(figures["margin"])[0]["y"] if value is not None) == 93.0
+    assert min(value for value in lines(figures["drawdown"])[0]["y"] if value is not None) == -4.0
+    drawn = [each for figure in figures.values() for each in figure["groups"] + figure.get("points", [])]
+    sizes = [len(each["x"]) for each in drawn]
     # a minute and both sides' fills of each bucket
     assert max(sizes) <= 3 * (MOST_POINTS + 1)
     view.close()
@@ -242,8 +249,8 @@ def test_a_journal_of_the_first_version_is_shown_without_its_pnl_parts(tmp_path:
     connection.close()
     view = JournalView(tmp_path, lambda: scene.ns)
     figures = charts(view.snapshot("all"), "all")
-    assert figures["pnl"]["data"] == []
-    assert len(figures["equity"]["data"][0]["y"]) >= 30
+    assert figures["pnl"]["groups"] == []
+    assert len(lines(figures["equity"])[0]["y"]) >= 30
     view.close()
 
 
@@ -254,10 +261,21 @@ def test_an_empty_journal_shows_a_page_and_no_figures(tmp_path: Path) -> None:
     view = JournalView(tmp_path, lambda: T0)
     for shown in RANGES_S:
         snapshot = view.snapshot(shown)
-        assert charts(snapshot, shown)["price"]["data"][2]["y"] == []
+        assert lines(charts(snapshot, shown)["price"])[2]["y"] == []
         assert "NO RUN" in str(head(snapshot))
         assert tiles(snapshot)
     view.close()
+
+
+def test_a_quote_before_the_first_book_has_no_mid(tmp_path: Path) -> None:
+    with written(tmp_path, minutes=2) as scene:
+        scene.journal.write("quote", ts_ns=T0 - 5 * NS, run=1, mid=0.0, n_bids=0, n_asks=0)
+        scene.run(number=2, started_ns=T0 - 10 * NS)
+        assert scene.journal.flush()
+        view = JournalView(tmp_path, lambda: scene.ns)
+        mids = lines(charts(view.snapshot("all"), "all")["price"])[2]["y"]
+        assert mids == [None, 690.0, 690.02]
+        view.close()
 
 
 def test_lines_break_where_no_node_ran_and_parts_count_from_the_start_of_the_range(tmp_path: Path) -> None:
@@ -270,10 +288,10 @@ def test_lines_break_where_no_node_ran_and_parts_count_from_the_start_of_the_ran
         assert scene.journal.flush()
         view = JournalView(tmp_path, lambda: scene.ns)
         figures = charts(view.snapshot("all"), "all")
-        equity = figures["equity"]["data"][0]["y"]
+        equity = lines(figures["equity"])[0]["y"]
         assert equity.count(None) == 1
         recent = view.snapshot("1h")
-        total = charts(recent, "1h")["pnl"]["data"][-1]["y"]
+        total = lines(charts(recent, "1h")["pnl"])[-1]["y"]
         # the last minute before the range is number 9 of the first ten
         assert recent.before is not None
         assert total[-1] == pytest.approx(6.9 - 0.9)
@@ -311,6 +329,9 @@ def test_a_node_that_is_silent_or_over_is_not_shown_as_running(tmp_path: Path) -
         assert snapshot.end_ns == last + NS
         assert "ENDED" in str(head(snapshot))
         assert ": halted" in str(head(snapshot))
+        # its last reading was before it canceled what rested
+        assert "689.9 / 690.1" not in str(tiles(snapshot))
+        assert str(tiles(snapshot)).count("the run is over") == 2
         view.close()
 
 
@@ -323,7 +344,7 @@ def test_times_of_another_state_are_shaded_and_short_ones_together(tmp_path: Pat
         assert scene.journal.flush()
         view = JournalView(tmp_path, lambda: scene.ns)
         shapes = bands(view.snapshot("all"))
-        spans = [((s["x0"] * 10**6 - T0) // NS, (s["x1"] * 10**6 - T0) // NS) for s in shapes]
+        spans = [((start * 10**6 - T0) // NS, (end * 10**6 - T0) // NS) for start, end, _ in shapes]
         assert spans == [(600, 639), (1_500, 1_800)]
-        assert len({shape["fillcolor"] for shape in shapes}) == 2
+        assert len({color for _, _, color in shapes}) == 2
         view.close()

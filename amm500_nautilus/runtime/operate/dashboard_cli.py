@@ -10,11 +10,13 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import yaml
+
 from amm500_catalog.errors import InputError
+from amm500_nautilus.monitor.dashboard_files import find_journal
 from amm500_nautilus.monitor.dashboard_gate import SHORTEST_TOKEN
 from amm500_nautilus.monitor.dashboard_gate import TICKET_S
 from amm500_nautilus.monitor.dashboard_journal import JournalView
-from amm500_nautilus.monitor.dashboard_journal import find_journal
 from amm500_nautilus.monitor.dashboard_server import LOOPBACK
 from amm500_nautilus.monitor.dashboard_server import DashboardServer
 from amm500_nautilus.monitor.dashboard_server import ServerSettings
@@ -23,6 +25,8 @@ from amm500_nautilus.monitor.dashboard_server import clean_environment
 from amm500_nautilus.monitor.errors import JournalError
 from amm500_nautilus.monitor.errors import MonitorError
 from amm500_nautilus.runtime.exits import DONE
+from amm500_nautilus.runtime.node.state_folder import STATE_FOLDER
+from amm500_nautilus.runtime.rundir import PARTIAL
 
 
 Add = Callable[[str, Callable[[argparse.Namespace], int], str], argparse.ArgumentParser]
@@ -86,14 +90,14 @@ def dashboard(args: argparse.Namespace) -> int:
     except MonitorError as error:
         raise InputError(str(error), "dashboard") from error
     if not args.wait:
-        _wait_for(args.run, 0.0)
+        _place_of(args.run, 0.0)
     # what can be refused is refused: this process begins anew here
     drop_secrets()
-    _wait_for(args.run, args.wait)
+    place = _place_of(args.run, args.wait)
     stopped = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stopped.set())
-    view = JournalView(args.run)
+    view = JournalView(place, state_folder=state_folder_of(args.run))
     try:
         view.snapshot("24h")
         server = DashboardServer(view, settings, _say_link)
@@ -117,14 +121,32 @@ def _say_link(link: str) -> None:
     print(f"open once, within {TICKET_S / 60:.0f} minutes: {link}", flush=True)
 
 
-def _wait_for(place: Path, seconds: float) -> None:
+def _place_of(run: Path, seconds: float) -> Path:
+    """Return where the journal is, once it is there: with the run, or in the state folder that its configuration names."""
     deadline = time.monotonic() + seconds
-    while find_journal(place) is None:
+    while True:
+        state = state_folder_of(run)
+        places = [run] if state is None else [run, state]
+        for place in places:
+            if find_journal(place) is not None:
+                return place
         if time.monotonic() >= deadline:
             raise InputError(
-                "no journal is here", str(place), "a run directory, a state folder, or a journal file"
+                "no journal is here", str(run), "a run directory, a state folder, or a journal file"
             )
         time.sleep(POLL_S)
+
+
+def state_folder_of(run: Path) -> Path | None:
+    """Return the state folder that a run directory's ``config.yaml`` names; None where there is none to read."""
+    for path in (run / "config.yaml", run.with_name(run.name + PARTIAL) / "config.yaml"):
+        try:
+            raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+            named = (raw.get("live") or {}).get("state_dir")
+            return Path(STATE_FOLDER, raw["name"]) if named is None else Path(named)
+        except (OSError, yaml.YAMLError, AttributeError, KeyError, TypeError, UnicodeDecodeError):
+            continue
+    return None
 
 
 def drop_secrets() -> None:
