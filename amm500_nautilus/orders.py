@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+from amm500_nautilus.own_levels import OwnLevels
 from amm500_nautilus.quoting.types import BUY
 from amm500_nautilus.quoting.types import Place
 from amm500_nautilus.quoting.types import RestingOrder
@@ -10,6 +11,8 @@ from amm500_nautilus.quoting.types import RestingOrder
 
 # orders that the risk engine sends: outside the ladder, and no plan replaces them
 RISK_LEVEL = -2
+# an order that is gone for so long, by the venue's clock, is in no new trade
+LATELY_NS = 1_000_000_000
 
 
 @dataclass(slots=True)
@@ -25,6 +28,8 @@ class Slot:
     # what the modify in flight would make of it, until it is answered: both may still fill
     next_ticks: int = 0
     next_lots: int = 0
+    # it takes at once and never rests
+    is_taker: bool = False
 
     def mark_pending(self, ts_ns: int) -> None:
         """A command is in flight: leave the order alone until it is answered."""
@@ -40,10 +45,19 @@ class Slot:
 
 
 class OrderTable:
-    """All orders of ours that are not known to be closed, by client order id."""
+    """
+    All orders of ours that are not known to be closed, by client order id.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    is_shown : bool, default False
+        Whether the market's book and trades show our orders; then ``levels`` keeps what of them rested where and when.
+
+    """
+
+    def __init__(self, *, is_shown: bool = False) -> None:
         self.slots: dict[str, Slot] = {}
+        self.levels = OwnLevels() if is_shown else None
         # keys of the risk engine's own orders: hardly ever any
         self.of_risk: set[str] = set()
 
@@ -60,14 +74,34 @@ class OrderTable:
             pending=True,
             reduce_only=change.reduce_only,
         )
-        self.slots[key] = Slot(order=order, resting=resting, pending_since_ns=ts_ns, next_level=change.level)
+        self.slots[key] = Slot(
+            order=order,
+            resting=resting,
+            pending_since_ns=ts_ns,
+            next_level=change.level,
+            is_taker=change.ioc,
+        )
         if change.level == RISK_LEVEL:
             self.of_risk.add(key)
 
-    def remove(self, key: str) -> None:
-        """Forget an order that is known to be closed."""
-        del self.slots[key]
+    def follow(self, slot: Slot, ts_ns: int) -> None:
+        """Take note of what rests of an order since an event of this time."""
+        if self.levels is not None and not slot.is_taker:
+            resting = slot.resting
+            self.levels.note(resting.key, resting.side, resting.price_ticks, resting.lots, ts_ns)
+
+    def confirm(self, slot: Slot, ts_ns: int) -> None:
+        """Take the venue's word that an order rests with these terms since then; one that is being canceled stays pending."""
+        self.follow(slot, ts_ns)
+        if not slot.order.is_pending_cancel:
+            slot.settle(ts_ns)
+
+    def remove(self, key: str, ts_ns: int) -> None:
+        """Forget an order that is known to be closed since an event of this time."""
+        resting = self.slots.pop(key).resting
         self.of_risk.discard(key)
+        if self.levels is not None:
+            self.levels.note(key, resting.side, resting.price_ticks, 0, ts_ns)
 
     def resting(self) -> list[RestingOrder]:
         """Return the orders as the quoting rooms see them, in order of sending; those of the risk engine are not theirs."""
@@ -94,11 +128,19 @@ class OrderTable:
                     ask = price
         return bid, ask, bids, asks
 
-    def own(self, side: int) -> dict[int, int]:
-        """Return our own resting size of one side, by price in ticks."""
-        own: dict[int, int] = {}
+    def may_have_traded(self, aggressor_side: int, ticks: int, venue_ns: int) -> bool:
+        """
+        Return whether a trade may be one of ours.
+
+        It may where an order of ours rests at its price on the side that was taken from, was sent there, or rested there until a second
+        before; and where an order of ours that takes has a limit that reaches the price.
+        """
         for slot in self.slots.values():
-            if slot.accepted and slot.resting.side == side:
-                price = slot.resting.price_ticks
-                own[price] = own.get(price, 0) + slot.resting.lots
-        return own
+            resting = slot.resting
+            if resting.side != aggressor_side:
+                if ticks in (resting.price_ticks, slot.next_ticks):
+                    return True
+            elif slot.is_taker and (resting.price_ticks - ticks) * aggressor_side >= 0:
+                return True
+        levels = self.levels
+        return levels is not None and levels.rested(-aggressor_side, ticks, venue_ns - LATELY_NS)

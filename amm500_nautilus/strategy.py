@@ -1,6 +1,7 @@
 """The market maker as a Nautilus strategy: thin handlers over the quoting rooms, the same in backtest, paper and live."""
 
 import json
+from collections import OrderedDict
 from collections import deque
 from collections.abc import Callable
 from typing import Any
@@ -37,6 +38,8 @@ from amm500_nautilus.cycle import loop_of
 from amm500_nautilus.guard import Guard
 from amm500_nautilus.orders import OrderTable
 from amm500_nautilus.orders import Slot
+from amm500_nautilus.own_trades import OwnTrades
+from amm500_nautilus.own_trades import Print
 from amm500_nautilus.quoting.engine import QuoteEngine
 from amm500_nautilus.quoting.inventory import Inventory
 from amm500_nautilus.quoting.sessions import CLOSED
@@ -56,6 +59,7 @@ from amm500_nautilus.risk.budget import ActionBudget
 from amm500_nautilus.risk.types import Conditions
 from amm500_nautilus.risk.types import RiskDecision
 from amm500_nautilus.views import BookReader
+from amm500_nautilus.views import microprice
 
 
 NS_PER_MS = 1_000_000
@@ -100,10 +104,10 @@ class MarketMaker(Strategy):
         self._calendar = (
             SessionCalendar(config.sessions, config.session_seconds_a_year) if config.sessions else None
         )
-        self._orders = OrderTable()
+        self._orders = OrderTable(is_shown=config.net_own_orders)
+        self._own_trades: OwnTrades | None = None
         self._account = AccountView(equity=0.0, leverage=config.leverage, position_lots=0)
-        self._last_trades: deque[str] = deque(maxlen=SEEN_TRADES)
-        self._seen_trades: set[str] = set()
+        self._seen_trades: OrderedDict[str, None] = OrderedDict()
         self._book: OrderBookDepth10 | OrderBookDeltas | None = None
         self._closed: deque[tuple[int, Any]] = deque()
         self._prices: dict[int, Price] = {}
@@ -143,11 +147,12 @@ class MarketMaker(Strategy):
             lot_raw=self._lot_raw,
             tick=self._tick,
             lot=self._lot,
-            orders=self._orders,
-            net_own=config.net_own_orders,
+            own=self._orders.levels,
         )
         shape = MarketShape(tick=self._tick, lot=self._lot, min_notional=config.min_notional)
         self.engine = QuoteEngine(shape, config.quoting, self._calendar)
+        if config.net_own_orders:
+            self._own_trades = OwnTrades(self.engine.on_trade, self._orders.may_have_traded)
         self.guard = Guard(
             config.risk,
             config.flatten,
@@ -250,32 +255,22 @@ class MarketMaker(Strategy):
     def on_quote_tick(self, tick: QuoteTick) -> None:
         """Follow the touch; decide at once when it moved too far."""
         if tick.instrument_id != self.config.instrument_id:
-            self._on_reference(tick)
+            if (price := microprice(tick)) is not None:
+                self.engine.on_reference(tick.ts_init, price)
             return
-        tick_raw, lot_raw = self._tick_raw, self._lot_raw
-        touch = self._books.touch(
-            tick.bid_price.raw // tick_raw,
-            tick.bid_size.raw // lot_raw,
-            tick.ask_price.raw // tick_raw,
-            tick.ask_size.raw // lot_raw,
-            self._book,
-        )
+        touch = self._books.touch(tick, self._book)
         if self.engine.on_touch(tick.ts_init, *touch) and not self._is_ending:
             self._decide(tick.ts_init)
 
-    def _on_reference(self, tick: QuoteTick) -> None:
-        bid_size, ask_size = float(tick.bid_size), float(tick.ask_size)
-        total = bid_size + ask_size
-        if total > 0:
-            microprice = (float(tick.bid_price) * ask_size + float(tick.ask_price) * bid_size) / total
-            self.engine.on_reference(tick.ts_init, microprice)
-
     def on_trade_tick(self, tick: TradeTick) -> None:
-        """Feed the trade stream to the models."""
+        """Feed the trades of others to the models."""
         side = BUY if tick.aggressor_side == AggressorSide.BUYER else SELL
-        self.engine.on_trade(
-            tick.ts_init, tick.price.raw // self._tick_raw, tick.size.raw // self._lot_raw, side
-        )
+        ticks, lots = tick.price.raw // self._tick_raw, tick.size.raw // self._lot_raw
+        if self._own_trades is None:
+            self.engine.on_trade(tick.ts_init, ticks, lots, side)
+            return
+        mid, number = self.engine.book.mid_ticks, tick.trade_id.value
+        self._own_trades.on_trade(Print(number, tick.ts_init, tick.ts_event, ticks, lots, side, mid))
 
     def on_index_price(self, index_price: IndexPriceUpdate) -> None:
         """Follow the oracle."""
@@ -304,6 +299,8 @@ class MarketMaker(Strategy):
     # -- the cycle ------------------------------------------------------------------------------------------------
 
     def _on_cycle(self, ts_ns: int) -> None:
+        if self._own_trades is not None:
+            self._own_trades.on_cycle(ts_ns)
         self._read_book()
         self.engine.set_forecast(self.forecast(ts_ns, self.engine))
         self._judge(ts_ns)
@@ -386,6 +383,7 @@ class MarketMaker(Strategy):
                 delta=decision.delta,
                 budget_remaining=self.budget.remaining,
                 actions=self.budget.sent,
+                signals=decision.signals,
             ),
         )
 
@@ -494,8 +492,8 @@ class MarketMaker(Strategy):
     def on_order_accepted(self, event: OrderAccepted) -> None:
         """Count the order as resting from now."""
         slot = self._orders.slots.get(event.client_order_id.value)
-        if slot is not None and not slot.order.is_pending_cancel:
-            slot.settle(event.ts_event)
+        if slot is not None:
+            self._orders.confirm(slot, event.ts_event)
 
     def on_order_updated(self, event: OrderUpdated) -> None:
         """Take over the new price and size."""
@@ -505,8 +503,7 @@ class MarketMaker(Strategy):
         slot.resting.price_ticks = slot.order.price.raw // self._tick_raw
         slot.resting.lots = slot.order.leaves_qty.raw // self._lot_raw
         slot.resting.level = slot.next_level
-        if not slot.order.is_pending_cancel:
-            slot.settle(event.ts_event)
+        self._orders.confirm(slot, event.ts_event)
 
     def on_order_modify_rejected(self, event: OrderModifyRejected) -> None:
         """Leave the order where it is; the next cycle tries again."""
@@ -548,7 +545,7 @@ class MarketMaker(Strategy):
             self._forget(slot, event.ts_event)
 
     def _forget(self, slot: Slot, ts_ns: int) -> None:
-        self._orders.remove(slot.resting.key)
+        self._orders.remove(slot.resting.key, ts_ns)
         self._closed.append((ts_ns, slot.order.client_order_id))
 
     def on_order_filled(self, event: OrderFilled) -> None:
@@ -556,15 +553,16 @@ class MarketMaker(Strategy):
         trade = event.trade_id.value
         if trade in self._seen_trades:
             return
-        if len(self._last_trades) == SEEN_TRADES:
-            self._seen_trades.discard(self._last_trades[0])
-        self._last_trades.append(trade)
-        self._seen_trades.add(trade)
+        self._seen_trades[trade] = None
+        if len(self._seen_trades) > SEEN_TRADES:
+            self._seen_trades.popitem(last=False)
         side = BUY if event.order_side == OrderSide.BUY else SELL
         ticks, lots = event.last_px.raw // self._tick_raw, event.last_qty.raw // self._lot_raw
         before = self.inventory.lots
         profit = self.inventory.apply(side=side, price_ticks=ticks, lots=lots) * self._tick * self._lot
         self.budget.on_volume(ticks * self._tick * lots * self._lot)
+        if self._own_trades is not None:
+            self._own_trades.on_fill(trade, lots)
         is_taker = event.liquidity_side == LiquiditySide.TAKER
         fee = float(event.commission)
         self.engine.on_fill(event.ts_event, side, ticks, lots, profit, fee, is_taker=is_taker)
@@ -582,6 +580,7 @@ class MarketMaker(Strategy):
         if slot is None:
             return
         slot.resting.lots = slot.order.leaves_qty.raw // self._lot_raw
+        self._orders.follow(slot, event.ts_event)
         if slot.order.is_closed:
             self._forget(slot, event.ts_event)
 

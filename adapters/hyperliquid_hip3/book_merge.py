@@ -43,7 +43,12 @@ SELL: Final = -1
 
 
 class BookFrame(NamedTuple):
-    """The top of the book as one message shows it, best price first, with its exchange and receive times in ns."""
+    """
+    The top of the book as one message shows it, best price first, with its exchange and receive times in ns.
+
+    A level of size zero is none of the book's: it only says how far the message reaches. The venue sends none; whoever takes size out
+    of a message leaves one.
+    """
 
     source: BookSource
     ts_ns: int
@@ -99,8 +104,8 @@ def frame_of_bbo(top: TopOfBook, recv_ns: int) -> BookFrame:
         source=BookSource.BBO,
         ts_ns=top.ts_ns,
         recv_ns=recv_ns,
-        bids=_sized((top.bid,) if top.bid else ()),
-        asks=_sized((top.ask,) if top.ask else ()),
+        bids=(top.bid,) if top.bid else (),
+        asks=(top.ask,) if top.ask else (),
     )
 
 
@@ -108,9 +113,7 @@ def frame_of_book(book: BookSnapshot, recv_ns: int, source: BookSource | None = 
     """Return the frame of an ``l2Book`` message, fast or default as it says itself, or of a REST reply when so told."""
     if source is None:
         source = BookSource.FAST if book.is_fast else BookSource.DEFAULT
-    return BookFrame(
-        source=source, ts_ns=book.ts_ns, recv_ns=recv_ns, bids=_sized(book.bids), asks=_sized(book.asks)
-    )
+    return BookFrame(source=source, ts_ns=book.ts_ns, recv_ns=recv_ns, bids=book.bids, asks=book.asks)
 
 
 def merge(frames: Iterable[BookFrame]) -> MergedBook:
@@ -187,7 +190,10 @@ def _side(newest_first: Sequence[BookFrame], side: int) -> tuple[MergedLevel, ..
         levels = frame.bids if side == BUY else frame.asks
         stamp = (frame.ts_ns, frame.recv_ns, frame.source)
         merged += [
-            MergedLevel(*level, *stamp) for level in levels if edge is None or is_worse(edge, level.price)
+            MergedLevel(*level, *stamp)
+            for level in levels
+            # a zero size would be refused by the engine
+            if level.size and (edge is None or is_worse(edge, level.price))
         ]
         if len(levels) < DEPTH[frame.source]:
             # it shows the whole side: anything worse in an older frame is gone
@@ -201,10 +207,3 @@ def _side(newest_first: Sequence[BookFrame], side: int) -> tuple[MergedLevel, ..
 def _is_ordered(levels: tuple[BookLevel, ...], side: int) -> bool:
     is_worse = gt if side == BUY else lt
     return all(is_worse(better.price, worse.price) for better, worse in pairwise(levels))
-
-
-def _sized(levels: tuple[BookLevel, ...]) -> tuple[BookLevel, ...]:
-    # no level of the venue is empty; a zero size would be refused by the engine
-    if all(level.size for level in levels):
-        return levels
-    return tuple([level for level in levels if level.size])

@@ -35,7 +35,6 @@ from nautilus_trader.model.objects import Quantity
 from hyperliquid_hip3.book_merge import MergedBook
 from hyperliquid_hip3.book_merge import MergedLevel
 from hyperliquid_hip3.constants import CANDLE_INTERVALS
-from hyperliquid_hip3.records import BookLevel
 from hyperliquid_hip3.records import Candle
 from hyperliquid_hip3.records import FundingRate
 from hyperliquid_hip3.records import PublicTrade
@@ -125,17 +124,23 @@ class InstrumentScale:
 
 def make_deltas(scale: InstrumentScale, book: MergedBook, *, ts_event: int, ts_init: int) -> OrderBookDeltas:
     """
-    Return a whole book as one batch: a clear, then an add for each level, best price first.
+    Return a whole book as one batch: a clear, then an add for each level of the bids and of the asks, worst price first.
 
-    Every delta carries ``F_SNAPSHOT`` and only the last one ``F_LAST`` too; an empty book is a clear with both. A level with an
-    order count of the venue is one level here: the count is not a Nautilus order id.
+    The levels were last seen at different times, and the ``ts_event`` of each add is its level's own. Nautilus takes the time of a batch
+    from its last delta; the best level of a side is always of the newest message, so it comes last, and the batch has the time
+    of the newest message. Every delta carries ``F_SNAPSHOT`` and only the last one ``F_LAST`` too; an empty book is a clear with both. A level
+    with an order count of the venue is one level here: the count is not a Nautilus order id.
     """
     instrument_id = scale.instrument_id
-    orders = [
-        *_orders(scale, book.bids, OrderSide.BUY),
-        *_orders(scale, book.asks, OrderSide.SELL),
-    ]
+    orders: list[BookOrder] = []
+    times: list[int] = []
+    for side, levels in ((OrderSide.BUY, book.bids), (OrderSide.SELL, book.asks)):
+        found, seen = _orders(scale, levels, side)
+        orders += found[::-1]
+        times += seen[::-1]
     last = len(orders) - 1
+    if orders:
+        times[last] = ts_event
     clear_flags = SNAPSHOT if orders else SNAPSHOT_END
     deltas = [OrderBookDelta(instrument_id, BookAction.CLEAR, NULL_ORDER, clear_flags, 0, ts_event, ts_init)]
     deltas += [
@@ -145,7 +150,7 @@ def make_deltas(scale: InstrumentScale, book: MergedBook, *, ts_event: int, ts_i
             order,
             SNAPSHOT_END if i == last else SNAPSHOT,
             0,
-            ts_event,
+            times[i],
             ts_init,
         )
         for i, order in enumerate(orders)
@@ -154,9 +159,9 @@ def make_deltas(scale: InstrumentScale, book: MergedBook, *, ts_event: int, ts_i
 
 
 def make_depth(scale: InstrumentScale, book: MergedBook, *, ts_event: int, ts_init: int) -> OrderBookDepth10:
-    """Return the ten best levels of each side; missing ones have size zero, as the engine pads them."""
-    bids = _orders(scale, book.bids, OrderSide.BUY)[:DEPTH_LEVELS]
-    asks = _orders(scale, book.asks, OrderSide.SELL)[:DEPTH_LEVELS]
+    """Return the ten best levels of each side; missing ones have size zero, as the engine pads them, and one time has to do for all."""
+    bids = _orders(scale, book.bids, OrderSide.BUY)[0][:DEPTH_LEVELS]
+    asks = _orders(scale, book.asks, OrderSide.SELL)[0][:DEPTH_LEVELS]
     return OrderBookDepth10(
         scale.instrument_id,
         _padded(bids, NULL_ORDER),
@@ -278,10 +283,12 @@ def candle_interval(bar_type: BarType) -> str:
 
 
 def _orders(
-    scale: InstrumentScale, levels: Sequence[MergedLevel | BookLevel], side: OrderSide
-) -> list[BookOrder]:
+    scale: InstrumentScale, levels: Sequence[MergedLevel], side: OrderSide
+) -> tuple[list[BookOrder], list[int]]:
+    """Return the levels as the engine's, and when each was last seen."""
     to_price = scale.bid if side == OrderSide.BUY else scale.ask
     orders: list[BookOrder] = []
+    times: list[int] = []
     last: Price | None = None
     for level in levels:
         price = to_price(level.price)
@@ -292,10 +299,13 @@ def _orders(
             # two prices finer than the tick fell on one
             size = Quantity.from_raw(size.raw + orders[-1].size.raw, scale.size_precision)
             orders[-1] = BookOrder(side, price, size, 0)
+            # the worse of the two is the one that lies on the tick, where our own orders rest
+            times[-1] = level.ts_ns
             continue
         orders.append(BookOrder(side, price, size, 0))
+        times.append(level.ts_ns)
         last = price
-    return orders
+    return orders, times
 
 
 def _padded[Item](items: list[Item], filler: Item) -> list[Item]:

@@ -18,7 +18,7 @@ class BookAnalysis:
     """
     One reading of the book; depths in collateral units, prices in ticks.
 
-    ``deep_age_secs`` is the age of the levels below the fast ones (0 when the newest message carried them all);
+    ``deep_age_secs`` is how much older than the newest message the oldest level used is (0 when that message brought them all);
     ``levels`` the levels a side that were used.
     """
 
@@ -98,10 +98,10 @@ def net_own_side(
 
 
 def net_own(view: BookView, own_bids: Mapping[int, float], own_asks: Mapping[int, float]) -> BookView:
-    """Return the book without our own resting size (price in ticks to lots, each side)."""
+    """Return the book without our own size (price in ticks to lots, each side): what of us each level held when it was last seen."""
     bid_ticks, bid_lots = net_own_side(view.bid_ticks, view.bid_lots, own_bids)
     ask_ticks, ask_lots = net_own_side(view.ask_ticks, view.ask_lots, own_asks)
-    return BookView(view.ts_ns, bid_ticks, bid_lots, ask_ticks, ask_lots)
+    return BookView(view.ts_ns, bid_ticks, bid_lots, ask_ticks, ask_lots, view.ages)
 
 
 class BookKeeper:
@@ -128,6 +128,11 @@ class BookKeeper:
     def has_touch(self) -> bool:
         """Whether both sides have been seen."""
         return self.touch_ns != NO_BOOK_NS
+
+    @property
+    def mid_ticks(self) -> float | None:
+        """The middle of the touch; None before the first."""
+        return (self.bid_ticks + self.ask_ticks) * 0.5 if self.has_touch else None
 
     def on_touch(self, ts_ns: int, bid_ticks: int, bid_lots: float, ask_ticks: int, ask_lots: float) -> None:
         """Take the best bid and offer."""
@@ -184,6 +189,8 @@ class BookKeeper:
         deep_age = (
             0.0 if deep is None or fast is None or fast is deep else max(0, fast.ts_ns - deep.ts_ns) / 1e9
         )
+        if fast is not None and fast.ages:
+            deep_age = max(deep_age, _oldest(fast.ages, bid_ticks, ask_ticks, levels) / 1e9)
         return BookAnalysis(
             self.touch_ns,
             self.bid_ticks,
@@ -224,6 +231,12 @@ class BookKeeper:
             ticks = [*ticks, *deep_ticks[start:]]
             lots = [*lots, *deep_lots[start:]]
         return ticks, lots
+
+
+def _oldest(ages: Mapping[int, int], bids: Sequence[int], asks: Sequence[int], levels: int) -> int:
+    """Return the age of the oldest of the levels used: deeper ones are never newer."""
+    worst_bid, worst_ask = bids[min(levels, len(bids)) - 1], asks[min(levels, len(asks)) - 1]
+    return max(ages.get(worst_bid, 0), ages.get(worst_ask, 0))
 
 
 def _behind(

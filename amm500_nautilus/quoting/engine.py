@@ -178,12 +178,14 @@ class QuoteEngine:
             self.trend.observe(ts_ns, mid)
             self.fills.observe(ts_ns, mid)
 
-    def on_trade(self, ts_ns: int, price_ticks: int, lots: float, aggressor_side: int) -> None:
-        """Take a trade of others; ``aggressor_side`` +1 when the taker bought."""
+    def on_trade(
+        self, ts_ns: int, price_ticks: int, lots: float, aggressor_side: int, mid_ticks: float | None = None
+    ) -> None:
+        """Take a trade of others; ``aggressor_side`` +1 when the taker bought; ``mid_ticks`` where the mid of then is not that of now."""
         book = self.book
         if book.has_touch and lots > 0:
-            distance = abs(price_ticks - (book.bid_ticks + book.ask_ticks) * 0.5)
-            self.model.on_trade(ts_ns, aggressor_side, distance)
+            mid = (book.bid_ticks + book.ask_ticks) * 0.5 if mid_ticks is None else mid_ticks
+            self.model.on_trade(ts_ns, aggressor_side, abs(price_ticks - mid))
 
     def on_reference(self, ts_ns: int, microprice: float) -> None:
         """Take the twin's microprice, in its own price units."""

@@ -1,5 +1,6 @@
 """The values that pass between the strategy and the quoting models; integers for prices (ticks) and sizes (lots)."""
 
+from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import field
@@ -42,7 +43,8 @@ class BookView:
     """
     A book as the strategy sees it: best level first, prices in ticks, sizes in lots.
 
-    Own resting size is already taken out. ``ts_ns`` is the time of the newest part.
+    Own resting size is already taken out. ``ts_ns`` is the time of the newest part; ``ages`` are the ns by which levels are older, by
+    price, for those that are; None where all are of one time.
     """
 
     ts_ns: int
@@ -50,6 +52,7 @@ class BookView:
     bid_lots: Sequence[float]
     ask_ticks: Sequence[int]
     ask_lots: Sequence[float]
+    ages: Mapping[int, int] | None = None
 
 
 @dataclass(slots=True)
@@ -219,7 +222,7 @@ class QuoteSample:
     What rests after one decision, for the recorder.
 
     ``bid_ticks`` and ``ask_ticks`` are our best resting prices as known to the strategy (None when a side has none);
-    ``actions`` counts everything sent so far.
+    ``actions`` counts everything sent so far; ``signals`` are the decision's.
     """
 
     ts_ns: int
@@ -235,6 +238,7 @@ class QuoteSample:
     delta: float
     budget_remaining: float
     actions: int
+    signals: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -431,6 +431,9 @@ class RunRecorder:
                 "bid": math.nan if bid is None else bid * self._tick,
                 "ask": math.nan if ask is None else ask * self._tick,
                 "delta": sample.delta,
+                # how many levels a side were known, and how much older than the newest message the oldest of them was
+                "depth_levels": sample.signals.get("depth_levels", math.nan),
+                "depth_age_s": sample.signals.get("deep_age_secs", math.nan),
             },
             {"state": str(sample.state)},
         )

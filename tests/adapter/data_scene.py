@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable
+from typing import Any
 
 from nautilus_trader.cache.cache import Cache
 from nautilus_trader.common.component import LiveClock
@@ -14,6 +15,7 @@ from nautilus_trader.model.data import BarType
 from nautilus_trader.model.data import OrderBookDelta
 from nautilus_trader.model.enums import BookAction
 from nautilus_trader.model.enums import BookType
+from nautilus_trader.model.enums import OrderSide
 from nautilus_trader.model.identifiers import TraderId
 from nautilus_trader.model.identifiers import Venue
 
@@ -108,5 +110,13 @@ def flags(deltas) -> list[int]:
     return [delta.flags for delta in deltas.deltas]
 
 
+def adds_of(deltas, side: OrderSide) -> list[Any]:
+    """The levels of one side that a batch adds, best first: in the batch the worst comes first."""
+    adds = [delta for delta in deltas.deltas if delta.action == BookAction.ADD and delta.order.side == side]
+    return adds[::-1]
+
+
 def book_prices(deltas) -> list[str]:
-    return [str(delta.order.price) for delta in deltas.deltas if delta.action == BookAction.ADD]
+    return [
+        str(delta.order.price) for side in (OrderSide.BUY, OrderSide.SELL) for delta in adds_of(deltas, side)
+    ]

@@ -29,6 +29,7 @@ from nautilus_trader.model.data import OrderBookDelta
 from nautilus_trader.model.data import OrderBookDepth10
 from nautilus_trader.model.enums import BookAction
 from nautilus_trader.model.enums import BookType
+from nautilus_trader.model.enums import OrderSide
 
 from hyperliquid_hip3.book_merge import BookSource
 from hyperliquid_hip3.errors import TransportError
@@ -47,6 +48,7 @@ from tests.adapter.data_fakes import snapshot
 from tests.adapter.data_fakes import trade_data
 from tests.adapter.data_scene import IID
 from tests.adapter.data_scene import MINUTE
+from tests.adapter.data_scene import adds_of
 from tests.adapter.data_scene import book_prices
 from tests.adapter.data_scene import eventually
 from tests.adapter.data_scene import flags
@@ -155,6 +157,37 @@ def test_the_three_streams_make_one_book_with_the_age_of_each_level():
     play(story)
 
 
+def test_each_level_of_a_batch_has_the_time_at_which_it_was_last_seen_and_the_batch_that_of_the_newest():
+    async def story():
+        async with scene() as s:
+            await s.book(managed=True)
+            bids = [f"{752.44 - i / 100:.2f}" for i in range(20)]
+            asks = [f"{752.46 + i / 100:.2f}" for i in range(20)]
+            s.deep.send("l2Book", book_data(1_000, bids, asks))
+            s.market.send("l2Book", book_data(2_000, bids[:5], asks[:5], fast=True))
+            s.market.send("bbo", bbo_data(3_000, "752.45", "752.46"))
+            batch = s.last("OrderBookDeltas")
+            second = 1_000_000_000
+            assert [add.ts_event for add in adds_of(batch, OrderSide.BUY)] == [
+                *[3 * second, *[2 * second] * 5, *[second] * 15]
+            ]
+            assert [add.ts_event for add in adds_of(batch, OrderSide.SELL)] == [
+                *[3 * second, *[2 * second] * 4, *[second] * 15]
+            ]
+            assert {delta.ts_init for delta in batch.deltas} == {batch.ts_init}
+            assert batch.ts_event == batch.deltas[0].ts_event == 3 * second
+            # the engine's own book is none the worse for levels that come with earlier times
+            book = s.cache.order_book(IID)
+            assert [str(level.price) for level in (*book.bids(), *book.asks())] == ["752.45", *bids, *asks]
+            assert book.ts_last == 3 * second
+            # one time for all has to do for a message of ten levels
+            await s.book(OrderBookDepth10)
+            s.market.send("bbo", bbo_data(4_000, "752.45", "752.46"))
+            assert s.last("OrderBookDepth10").ts_event == 4 * second
+
+    play(story)
+
+
 def test_d12_depth_has_ten_levels_and_pads_what_is_missing():
     async def story():
         async with scene() as s:
@@ -204,8 +237,8 @@ def test_levels_finer_than_the_tick_are_rounded_away_from_the_middle_and_added_u
             deltas = s.last("OrderBookDeltas").deltas
             assert [(str(d.order.price), str(d.order.size)) for d in deltas[1:]] == [
                 ("999.9", "2.000"),
-                ("1000.0", "2.000"),
                 ("1000.1", "1.000"),
+                ("1000.0", "2.000"),
             ]
 
     play(story)

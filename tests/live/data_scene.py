@@ -204,8 +204,8 @@ def sides_of_book(book: OrderBook) -> tuple[list[Level], list[Level]]:
 
 
 def sides_of_deltas(deltas: OrderBookDeltas) -> tuple[list[Level], list[Level]]:
-    """The levels that a snapshot batch adds, in its order."""
-    adds = [delta.order for delta in deltas.deltas if delta.action == BookAction.ADD]
+    """The levels that a snapshot batch adds, best first: in the batch the worst of a side comes first."""
+    adds = [delta.order for delta in deltas.deltas[::-1] if delta.action == BookAction.ADD]
     return tuple(
         [(order.price.as_decimal(), order.size.as_decimal()) for order in adds if order.side == side]
         for side in (OrderSide.BUY, OrderSide.SELL)

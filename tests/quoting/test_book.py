@@ -1,5 +1,7 @@
 """Book analysis: depth, imbalance, microprice, netting of our own size."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -119,6 +121,23 @@ def test_deep_levels_keep_their_age_while_fast_ones_are_replaced() -> None:
     late = book.analyze(20_000_000_000)  # 19 s after the deep message: left out
     assert late is not None
     assert late.levels == 5
+
+
+def test_the_age_of_a_reading_is_that_of_the_oldest_level_it_used() -> None:
+    second = 1_000_000_000
+    whole = view(second)
+    # five levels came a while ago, and all behind them four seconds ago; of the bids only two
+    aged = dict.fromkeys([*whole.ask_ticks[1:5], whole.bid_ticks[1]], second // 2)
+    aged |= dict.fromkeys(whole.ask_ticks[5:], 4 * second)
+    short = replace(whole, bid_ticks=whole.bid_ticks[:2], bid_lots=whole.bid_lots[:2])
+    ages = []
+    for levels in (10, 6, 5, 2, 1):
+        book = keeper(levels=levels)
+        book.on_book(replace(short, ages=aged))
+        reading = book.analyze(second)
+        assert reading is not None
+        ages.append(reading.deep_age_secs)
+    assert ages == [4.0, 4.0, 0.5, 0.5, 0.0]
 
 
 def test_no_reading_before_a_touch_or_while_crossed() -> None:

@@ -20,7 +20,6 @@ from amm500_nautilus.forecast.series import Floats
 from amm500_nautilus.forecast.series import Ints
 from amm500_nautilus.forecast.series import MarkSeries
 from amm500_nautilus.forecast.series import series_from_bars
-from amm500_nautilus.orders import OrderTable
 from amm500_nautilus.quoting.book import BookKeeper
 from amm500_nautilus.quoting.config import QuotingConfig
 from amm500_nautilus.quoting.types import MarketShape
@@ -183,8 +182,6 @@ class BookSampler:
             lot_raw=instrument.size_increment.raw,
             tick=tick,
             lot=lot,
-            orders=OrderTable(),
-            net_own=False,
         )
         self._step_ns = interval_s * NS
         self._interval_s = interval_s

@@ -37,6 +37,7 @@ from amm500_nautilus.runtime.replay.decisions import give_command
 from amm500_nautilus.runtime.replay.decisions import rows_of
 from amm500_nautilus.runtime.replay.decisions import seen_by
 from amm500_nautilus.runtime.replay.fills import FillListener
+from amm500_nautilus.runtime.replay.fills import play
 from amm500_nautilus.runtime.replay.fills import rows_of_ledger
 from amm500_nautilus.runtime.replay.log import Recording
 from amm500_nautilus.runtime.replay.log import Step
@@ -52,7 +53,7 @@ ANSWERS: Final = "an answer had come in one and not in the other"
 TOUCH: Final = (
     "the touch without our own orders is another: here they are taken out at the venue's time of each"
 )
-BOOK: Final = "the book behind the touch is another: the run took its present orders out of levels seen earlier, here it is those of then"
+BOOK: Final = "the book behind the touch is another: the run took out what it had been told of its orders by then, here it is all that was recorded"
 EQUITY: Final = "the account reports another equity: the exchange here marks at the mid, and at other times"
 MODELS: Final = (
     "the models' memory is another: it holds what was seen before (book without our orders, fills, actions)"
@@ -160,21 +161,9 @@ def replay_closed(
         listener=listener,
         latency=RecordedLatency(took, now_ns) if took else None,
     )
-    maker: Any = MarketMaker(strategy_config(config, instrument, nets_own_orders=False))
-    # a model that cannot be used was named by the replay of the decisions already
-    attach_forecast(maker, config, instrument.info["coin"], _in_silence)
     replayed: list[Decided] = []
-
-    def review(ts_ns: int, changes: tuple[Change, ...]) -> tuple[Change, ...]:
-        replayed.append(Decided(ts_ns, rows_of(maker, changes), seen_by(maker)))
-        return changes
-
-    maker.review = review
-    maker.cycle_timer = partial(_timer, maker, [step for step in steps if step.ns < until_ns])
-    engine.add_strategy(maker)
-    engine.add_data(data, validate=False, sort=True)
-    engine.run()
-    engine.dispose()
+    maker = _maker(config, instrument, [step for step in steps if step.ns < until_ns], replayed)
+    play(engine, maker, data)
     return ClosedReplay(
         parity=compare_decisions(decided, replayed),
         fills=rows_of_ledger(listener.fills),
@@ -182,6 +171,21 @@ def replay_closed(
         end_mid=venue.mids.mid,
         has_recorded_latency=bool(took),
     )
+
+
+def _maker(config: RunConfig, instrument: Any, steps: Sequence[Step], replayed: list[Decided]) -> Any:
+    """Return the strategy on the recorded timer; its decisions are added to ``replayed``."""
+    maker: Any = MarketMaker(strategy_config(config, instrument, nets_own_orders=False))
+    # a model that cannot be used was named by the replay of the decisions already
+    attach_forecast(maker, config, instrument.info["coin"], _in_silence)
+
+    def review(ts_ns: int, changes: tuple[Change, ...]) -> tuple[Change, ...]:
+        replayed.append(Decided(ts_ns, rows_of(maker, changes), seen_by(maker)))
+        return changes
+
+    maker.review = review
+    maker.cycle_timer = partial(_timer, maker, steps)
+    return maker
 
 
 def _in_silence(_text: str) -> None:

@@ -250,7 +250,7 @@ class Netting:
                 self._levels(1, data["levels"][0], ts),
                 self._levels(-1, data["levels"][1], ts),
             ]
-            self._last = {1: sides[0], -1: sides[1]}
+            self._last = {1: _sized(sides[0]), -1: _sized(sides[1])}
             return Frame(frame.channel, {**data, "levels": sides})
         if frame.channel == "bbo":
             data = frame.data
@@ -260,12 +260,8 @@ class Netting:
         return frame
 
     def _levels(self, side: int, rows: list[dict[str, Any]], ts: int) -> list[dict[str, Any]]:
-        out = []
-        for row in rows:
-            left = self._left(side, row, ts)
-            if left is not None:
-                out.append(left)
-        return out
+        # a level that was ours alone stays, without size: a message of fewer levels would say that there is no more of the side
+        return [self._left(side, row, ts) or {**row, "sz": "0"} for row in rows]
 
     def _best(self, side: int, row: dict[str, Any] | None, ts: int) -> dict[str, Any] | None:
         if row is None:
@@ -285,3 +281,7 @@ class Netting:
         if rest < 0:
             self.short += 1
         return {**row, "sz": str(rest)} if rest > 0 else None
+
+
+def _sized(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [row for row in rows if row["sz"] != "0"]
