@@ -184,8 +184,8 @@ MUTANTS = (
     Mutant(
         "orders left behind at the stop",
         STRATEGY,
-        "        open_count = len(self._orders.slots)\n",
-        "        open_count = 0\n",
+        "if open_count := len(self._orders.slots):\n",
+        "if open_count := 0:\n",
         (f"{LIFE_TESTS}::test_a_stop_leaves_nothing_behind_however_slow_the_venue",),
     ),
     Mutant(

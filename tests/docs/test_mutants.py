@@ -1,0 +1,14 @@
+"""The mutation gate's texts stand in the code: a mutant that fits nowhere would break nothing when it is run."""
+
+import pytest
+
+from tests.end_to_end.market import ROOT
+from tests.mutants import MUTANTS
+from tests.mutants import Mutant
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
+def test_the_text_that_a_mutant_replaces_stands_once(mutant: Mutant) -> None:
+    text = (ROOT / mutant.path).read_text(encoding="utf-8")
+    assert text.count(mutant.old) == 1
+    assert mutant.old != mutant.new
