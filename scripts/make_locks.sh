@@ -13,3 +13,4 @@ compile live --extra live
 compile research --extra research
 compile dev --extra dev
 compile ml --extra ml --extra dev -c requirements/dev.lock
+compile ops --extra live --extra ops -c requirements/dev.lock
