@@ -231,6 +231,24 @@ def parse_user_role(data: Any) -> Role:
     return Role(role=role, master=master)
 
 
+def parse_vault_leader(data: Any) -> str | None:
+    """
+    Return who leads a vault from a ``vaultDetails`` reply, in lower case; None where there is no such vault.
+
+    https://hyperliquid.gitbook.io/hyperliquid-docs/for-developers/api/info-endpoint#retrieve-details-for-a-vault
+
+    Raises
+    ------
+    PayloadError
+        If a field is missing or malformed.
+
+    """
+    if data is None:
+        return None
+    channel = "vaultDetails"
+    return text(mapping(data, channel), "leader", channel).lower()
+
+
 def parse_extra_agents(data: Any) -> tuple[Agent, ...]:
     """
     Return a user's named keys from an ``extraAgents`` reply.

@@ -25,6 +25,7 @@ from hyperliquid_hip3.account_parsing import parse_spot_state
 from hyperliquid_hip3.account_parsing import parse_user_abstraction
 from hyperliquid_hip3.account_parsing import parse_user_fees
 from hyperliquid_hip3.account_parsing import parse_user_role
+from hyperliquid_hip3.account_parsing import parse_vault_leader
 from hyperliquid_hip3.clock_offset import ClockOffset
 from hyperliquid_hip3.constants import info_weight
 from hyperliquid_hip3.context_parsing import parse_all_mids
@@ -362,6 +363,10 @@ class VenueClient:
     async def user_role(self, address: str) -> Role:
         """Return what an address is to the venue; weighs 60."""
         return parse_user_role(await self.info({"type": "userRole", "user": address}))
+
+    async def vault_leader(self, vault: str) -> str | None:
+        """Return who leads a vault; None where there is no such vault."""
+        return parse_vault_leader(await self.info({"type": "vaultDetails", "vaultAddress": vault}))
 
     async def extra_agents(self, user: str) -> tuple[Agent, ...]:
         """Return the agents that may sign for a user, with their ends."""

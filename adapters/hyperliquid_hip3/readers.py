@@ -22,6 +22,7 @@ from hyperliquid_hip3.account_parsing import parse_unnamed_agent
 from hyperliquid_hip3.account_parsing import parse_user_abstraction
 from hyperliquid_hip3.account_parsing import parse_user_fees
 from hyperliquid_hip3.account_parsing import parse_user_role
+from hyperliquid_hip3.account_parsing import parse_vault_leader
 from hyperliquid_hip3.context_parsing import parse_active_asset_ctx
 from hyperliquid_hip3.context_parsing import parse_all_dexs_asset_ctxs
 from hyperliquid_hip3.context_parsing import parse_all_mids
@@ -114,6 +115,7 @@ REPLY_READERS: Final[dict[str, Reader]] = {
     "userFees": parse_user_fees,
     "userRateLimit": parse_rate_limit,
     "userRole": parse_user_role,
+    "vaultDetails": parse_vault_leader,
     "extraAgents": parse_extra_agents,
     "activeAssetData": parse_active_asset_data,
     "userAbstraction": parse_user_abstraction,

@@ -245,6 +245,9 @@ TEXTS: Final[tuple[tuple[str, RejectionKind], ...]] = (
     ("nonce", RejectionKind.NONCE),
     ("user or api wallet", RejectionKind.UNKNOWN_AGENT),
     ("unable to recover signer", RejectionKind.UNKNOWN_AGENT),
+    # the key is no agent of whoever leads the vault traded for
+    ("vault not registered", RejectionKind.UNKNOWN_AGENT),
+    ("vault may not perform", RejectionKind.UNKNOWN_AGENT),
     ("must deposit before", RejectionKind.NO_DEPOSIT),
     ("already expired", RejectionKind.EXPIRED),
     ("cross margin is not allowed", RejectionKind.LEVERAGE),

@@ -32,6 +32,8 @@ from hyperliquid_hip3.user_records import Role
 NS_PER_DAY: Final = 86_400 * 1_000_000_000
 ALERT_DAYS: Final = (14, 3, 1)
 AGENT: Final = "agent"
+VAULT: Final = "vault"
+SUB_ACCOUNT: Final = "subAccount"
 READ_BACKS: Final = 10
 READ_BACK_S: Final = 0.2
 
@@ -41,6 +43,10 @@ class FactsReader(Protocol):
 
     async def user_role(self, address: str) -> Role:
         """Return what an address is."""
+        ...
+
+    async def vault_leader(self, vault: str) -> str | None:
+        """Return who leads a vault."""
         ...
 
     async def extra_agents(self, user: str) -> tuple[Agent, ...]:
@@ -136,6 +142,42 @@ async def check_agent(
     check = AgentCheck(address, ends[0] if ends else None, is_unnamed=not ends)
     require_valid(check, now_ns)
     return check
+
+
+async def check_vault(reader: FactsReader, vault: str | None, user: str) -> None:
+    """
+    See that an account may trade for a vault or sub-account: that it leads the one, or is the other's master.
+
+    https://hyperliquid.gitbook.io/hyperliquid-docs/for-developers/api/exchange-endpoint#subaccounts-and-vaults
+
+    Parameters
+    ----------
+    reader : FactsReader
+        The venue.
+    vault : str, optional
+        The vault's or sub-account's address; nothing is asked without one.
+    user : str
+        The account whose agent signs.
+
+    Raises
+    ------
+    HyperliquidError
+        If it may not.
+
+    """
+    if vault is None:
+        return
+    role = await reader.user_role(vault)
+    if role.role == VAULT:
+        owner, what = await reader.vault_leader(vault), "a vault that {} leads"
+    elif role.role == SUB_ACCOUNT:
+        owner, what = role.master, "a sub-account of {}"
+    else:
+        raise HyperliquidError(
+            f"{vault} is {role.role!r} to the venue, must be a vault or sub-account of {user}"
+        )
+    if (owner or "").lower() != user.lower():
+        raise HyperliquidError(f"{vault} is {what.format(owner)}, must be one of {user}")
 
 
 def require_valid(check: AgentCheck, now_ns: int) -> None:

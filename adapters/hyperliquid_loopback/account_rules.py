@@ -26,5 +26,6 @@ UNSOURCED_ACCOUNT_RULES: Final[tuple[str, ...]] = (
     "userFillsByTime is sorted oldest first (a recorded page of 2023 is newest first).",
     "Transfers to a new address open its account without a fee.",
     "A named agent's address may not be used again.",
-    "The words 'Vault may not perform this action.' of an address that is nobody's vault, and 'Nonce mismatch.'",
+    "The words 'Vault may not perform this action.' of another's vault or sub-account, and 'Nonce mismatch.'",
+    "Followers of a vault are not kept: its details show no history and a leader who owns all of it.",
 )

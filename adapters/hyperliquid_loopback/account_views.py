@@ -216,6 +216,8 @@ def _user_role(accounts: Ledger, address: str, now_ms: int) -> Json:
     if holder is not None:
         if holder.master is not None:
             return {"role": "subAccount", "data": {"master": holder.master}}
+        if holder.leader is not None:
+            return {"role": "vault"}
         return {"role": "user"}
     master = accounts.agents.master(address, now_ms)
     return {"role": "missing"} if master is None else {"role": "agent", "data": {"user": master}}

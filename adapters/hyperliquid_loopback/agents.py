@@ -37,8 +37,10 @@ MAX_NAME: Final = 16
 EXPIRED: Final = "Action already expired"
 UNRECOVERED: Final = "Unable to recover signer."
 NONCE_MISMATCH: Final = "Nonce mismatch."
-# the venue's words for an address that is nobody's vault were never seen
-NOT_A_VAULT: Final = "Vault may not perform this action."
+# for an address that is neither a vault nor a sub-account: https://github.com/hyperliquid-dex/hyperliquid-python-sdk/issues/172
+NOT_A_VAULT: Final = "Vault not registered: "
+# the words for another's vault were never seen; these the venue has for what a vault may not do
+NOT_YOUR_VAULT: Final = "Vault may not perform this action."
 USED_AGENT: Final = "Extra agent already used."
 BAD_NAME: Final = "Extra agent name must be between 1 and 16 characters long"
 
@@ -148,8 +150,8 @@ class Agents:
     ----------
     has_account : Callable[[str], bool]
         Whether an address has an account.
-    master_of : Callable[[str], str | None]
-        The master of a sub-account.
+    trader_of : Callable[[str], str | None]
+        The master of a sub-account, the leader of a vault, None for any other address.
     sub_accounts_of : Callable[[str], int]
         How many sub-accounts a master has: each allows two more named agents.
     accept_mainnet_source : bool, default False
@@ -160,14 +162,14 @@ class Agents:
     def __init__(
         self,
         has_account: Callable[[str], bool],
-        master_of: Callable[[str], str | None],
+        trader_of: Callable[[str], str | None],
         sub_accounts_of: Callable[[str], int],
         *,
         accept_mainnet_source: bool = False,
     ) -> None:
         self.accept_mainnet_source = accept_mainnet_source
         self._has_account = has_account
-        self._master_of = master_of
+        self._trader_of = trader_of
         self._sub_accounts_of = sub_accounts_of
         self._agents: dict[str, Agent] = {}
         self._nonces: dict[str, Nonces] = {}
@@ -247,8 +249,11 @@ class Agents:
             raise Refused(f"User or API Wallet {signer} does not exist.")
         if vault is None:
             return found
-        if self._master_of(vault) != found.user:
-            raise Refused(NOT_A_VAULT, found.user)
+        trader = self._trader_of(vault)
+        if trader is None:
+            raise Refused(f"{NOT_A_VAULT}{vault}", found.user)
+        if trader != found.user:
+            raise Refused(NOT_YOUR_VAULT, found.user)
         return Signer(vault, found.signer, found.agent)
 
     def _of(self, signer: str, now_ms: int) -> Signer | None:

@@ -297,12 +297,13 @@ class Feeds:
     def _web_data(self, user: str, now_ms: int) -> Json:
         desk = self._desk
         agent = desk.accounts.agents.unnamed(user, now_ms)
+        holder = desk.accounts.holder(user)
         about = {
             "agentAddress": None if agent is None else agent.address,
             "agentValidUntil": None if agent is None else agent.valid_until_ms,
             "serverTime": now_ms,
             "cumLedger": "0.0",
-            "isVault": False,
+            "isVault": holder is not None and holder.leader is not None,
             "user": user,
             "abstraction": desk.accounts.abstraction(user),
         }

@@ -91,6 +91,10 @@ class AccountSpec:
         The account mode; None for the venue's default.
     agents : tuple of AgentSpec
         Its API wallets.
+    master : str, optional
+        Whose sub-account this is.
+    leader : str, optional
+        Who leads it: it is a vault.
 
     """
 
@@ -99,6 +103,8 @@ class AccountSpec:
     spot: Decimal = Decimal(0)
     mode: AccountMode | None = None
     agents: tuple[AgentSpec, ...] = ()
+    master: str | None = None
+    leader: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

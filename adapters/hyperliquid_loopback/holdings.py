@@ -238,6 +238,8 @@ class Holder:
         ``disabled`` (standard), ``unifiedAccount`` or ``portfolioMargin``.
     master : str or None
         Whose sub-account this is.
+    leader : str or None
+        Who leads it, when it is a vault.
 
     """
 
@@ -245,6 +247,7 @@ class Holder:
     house: bool = False
     mode: str = DISABLED
     master: str | None = None
+    leader: str | None = None
     # by dex in standard mode, by token when pooled
     pots: dict[str, Account] = field(default_factory=dict)
     # by token; empty when pooled, except tokens that are no dex's collateral

@@ -112,9 +112,9 @@ class Body:
             raise UnknownNameError
         return coin
 
-    def user(self) -> str:
+    def user(self, name: str = "user") -> str:
         """Return the address asked for, in lower case."""
-        user = self.text("user")
+        user = self.text(name)
         if ADDRESS.fullmatch(user) is None:
             raise ShapeError
         return user.lower()
@@ -267,9 +267,47 @@ def _aligned(desk: Desk, body: Body) -> Json:
     return found
 
 
-def _sub_accounts(_: Desk, body: Body) -> None:
-    # the venue answers null for an address without any, and nobody has one here
-    body.user()
+def _sub_accounts(desk: Desk, body: Body) -> list[Json] | None:
+    accounts, master = desk.accounts, body.user()
+    now_ms = desk.now_ms()
+    rows = [
+        {
+            "name": "",
+            "subAccountUser": user,
+            "master": master,
+            "clearinghouseState": accounts.clearinghouse_state(user, "", now_ms),
+            "spotState": accounts.spot_state(user),
+        }
+        for user in accounts.users
+        if accounts.master_of(user) == master
+    ]
+    # the venue answers null for an address without any
+    return rows or None
+
+
+def _vault(desk: Desk, body: Body) -> Json | None:
+    address = body.user("vaultAddress")
+    holder = desk.accounts.holder(address)
+    if holder is None or holder.leader is None:
+        return None
+    return {
+        "name": "",
+        "vaultAddress": address,
+        "leader": holder.leader,
+        "description": "",
+        "portfolio": [],
+        "apr": 0.0,
+        "followerState": None,
+        "leaderFraction": 1.0,
+        "leaderCommission": 0.0,
+        "followers": [],
+        "maxDistributable": 0.0,
+        "maxWithdrawable": 0.0,
+        "isClosed": False,
+        "relationship": {"type": "normal"},
+        "allowDeposits": False,
+        "alwaysCloseOnWithdraw": False,
+    }
 
 
 def _role(desk: Desk, body: Body) -> Json:
@@ -316,4 +354,5 @@ ANSWERS: Final[dict[str, Answer]] = {
     "userAbstraction": lambda desk, body: desk.accounts.abstraction(body.user()),
     "activeAssetData": _active_asset,
     "subAccounts": _sub_accounts,
+    "vaultDetails": _vault,
 }

@@ -66,7 +66,7 @@ class Ledger:
         self.terms = Terms(universe)
         self.exchange_volume = VolumeBook()
         self.agents = Agents(
-            self.has, self.master_of, self.sub_accounts_of, accept_mainnet_source=accept_mainnet_source
+            self.has, self.trader_of, self.sub_accounts_of, accept_mainnet_source=accept_mainnet_source
         )
         # what liquidated accounts could not pay
         self.shortfall = ZERO
@@ -90,6 +90,7 @@ class Ledger:
         house: bool = False,
         mode: str | None = None,
         master: str | None = None,
+        leader: str | None = None,
         now_ms: int = 0,
     ) -> Holder:
         """
@@ -109,6 +110,8 @@ class Ledger:
             The account mode, the venue's default if left out.
         master : str, optional
             Whose sub-account this is.
+        leader : str, optional
+            Who leads it: it is a vault.
         now_ms : int, default 0
             Time of the deposits.
 
@@ -117,16 +120,24 @@ class Ledger:
         KeyError
             If a dex or token is unknown.
         ValueError
-            If the mode is, or an amount is negative.
+            If the mode is, an amount is negative, or it is to be a sub-account and a vault at once.
 
         """
         user = address.lower()
         wanted = self.mode_default if mode is None else mode
         if wanted not in MODES:
             raise ValueError(f"`mode` was {wanted!r}, must be one of {', '.join(MODES)}")
+        if master is not None and leader is not None:
+            raise ValueError("an account is a sub-account or a vault, not both")
         holder = self.holders.get(user)
         if holder is None:
-            holder = Holder(user, house=house, mode=wanted, master=None if master is None else master.lower())
+            holder = Holder(
+                user,
+                house=house,
+                mode=wanted,
+                master=None if master is None else master.lower(),
+                leader=None if leader is None else leader.lower(),
+            )
             self.holders[user] = holder
         for dex, amount in (deposits or {}).items():
             self.deposit(holder, dex, amount, now_ms)
@@ -147,6 +158,11 @@ class Ledger:
         """Return the master of a sub-account; None for any other address."""
         holder = self.holder(address)
         return None if holder is None else holder.master
+
+    def trader_of(self, address: str) -> str | None:
+        """Return whose keys trade for an address named as `vaultAddress`: a sub-account's master or a vault's leader."""
+        holder = self.holder(address)
+        return None if holder is None else holder.master or holder.leader
 
     def sub_accounts_of(self, master: str) -> int:
         """Return how many sub-accounts a master has."""

@@ -474,6 +474,8 @@ class LoopbackVenue:
                 deposits={self.config.dex: spec.equity},
                 spot={token: spec.spot} if spec.spot else None,
                 mode=spec.mode,
+                master=spec.master,
+                leader=spec.leader,
                 now_ms=now_ms,
             )
             for agent in spec.agents:

@@ -20,7 +20,7 @@ from hyperliquid_loopback.subscriptions import ADDRESS
 
 KEY_HEX: Final = 64
 MODES: Final = ("disabled", "unifiedAccount", "portfolioMargin")
-FIELDS: Final = frozenset({"address", "key", "equity", "spot", "mode", "agents"})
+FIELDS: Final = frozenset({"address", "key", "equity", "spot", "mode", "agents", "master", "leader"})
 
 
 class AccountsFileError(ValueError):
@@ -75,7 +75,7 @@ def accounts_from_file(path: Path) -> tuple[AccountSpec, ...]:
 
 def parse_accounts(content: bytes) -> tuple[AccountSpec, ...]:
     """
-    Return the accounts of a JSON list: ``[{"address" or "key", "equity", "spot", "mode", "agents": [...]}]``.
+    Return the accounts of a JSON list: ``[{"address" or "key", "equity", "spot", "mode", "agents": [...], "master", "leader"}]``.
 
     Of a key only the address is kept. An agent is ``{"address", "name", "validUntil"}``.
 
@@ -106,6 +106,8 @@ def _account(row: Any, place: int) -> AccountSpec:
     mode = row.get("mode")
     if mode is not None and mode not in MODES:
         raise AccountsFileError(f"{where}: `mode` must be one of {', '.join(MODES)}")
+    if row.get("master") is not None and row.get("leader") is not None:
+        raise AccountsFileError(f"{where}: `master` or `leader`, not both")
     agents = row.get("agents", [])
     if not isinstance(agents, list):
         raise AccountsFileError(f"{where}: `agents` must be a list")
@@ -115,6 +117,8 @@ def _account(row: Any, place: int) -> AccountSpec:
         spot=_amount(row.get("spot", 0), f"{where}: `spot`"),
         mode=mode,
         agents=tuple(_agent(agent, where) for agent in agents),
+        master=_other(row, "master", where),
+        leader=_other(row, "leader", where),
     )
 
 
@@ -138,6 +142,15 @@ def _address_of(row: Mapping[str, Any], where: str) -> str:
         return found
     if not isinstance(address, str) or ADDRESS.fullmatch(address) is None:
         raise AccountsFileError(f"{where}: `address` must be 0x and 40 hex digits")
+    return address.lower()
+
+
+def _other(row: Mapping[str, Any], name: str, where: str) -> str | None:
+    address = row.get(name)
+    if address is None:
+        return None
+    if not isinstance(address, str) or ADDRESS.fullmatch(address) is None:
+        raise AccountsFileError(f"{where}: `{name}` must be 0x and 40 hex digits")
     return address.lower()
 
 

@@ -250,6 +250,7 @@ REQUESTS: list[tuple[str, tuple[Any, ...], dict[str, Any]]] = [
     ("user_fees", (USER,), {"type": "userFees", "user": USER}),
     ("rate_limit", (USER,), {"type": "userRateLimit", "user": USER}),
     ("user_role", (USER,), {"type": "userRole", "user": USER}),
+    ("vault_leader", (USER,), {"type": "vaultDetails", "vaultAddress": USER}),
     ("extra_agents", (USER,), {"type": "extraAgents", "user": USER}),
     ("active_asset", (USER, "km:US500"), {"type": "activeAssetData", "user": USER, "coin": "km:US500"}),
     ("user_abstraction", (USER,), {"type": "userAbstraction", "user": USER}),

@@ -84,6 +84,8 @@ TEXTS = [
         RejectionKind.UNKNOWN_AGENT,
     ),
     ("Unable to recover signer.", RejectionKind.UNKNOWN_AGENT),
+    ("Vault not registered: 0x00000000000000000000000000000000000000bb", RejectionKind.UNKNOWN_AGENT),
+    ("Vault may not perform this action.", RejectionKind.UNKNOWN_AGENT),
     ("Must deposit before performing actions. User: 0x1", RejectionKind.NO_DEPOSIT),
     ("Action already expired", RejectionKind.EXPIRED),
     ("Action disabled when unified account is active", RejectionKind.ACCOUNT_MODE),

@@ -303,6 +303,7 @@ REPLIES = [
     ),
     ("userRole", {"role": "agent", "data": {"user": USER}}),
     ("userRole", {"role": "subAccount", "data": {"master": USER}}),
+    ("vaultDetails", {"name": "", "vaultAddress": AGENT, "leader": USER, "followers": []}),
     ("extraAgents", [{"name": "maker", "address": AGENT, "validUntil": MS}]),
     ("activeAssetData", ASSET_DATA),
     ("userAbstraction", "disabled"),

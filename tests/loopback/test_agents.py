@@ -92,7 +92,35 @@ def test_vault_and_expiry_are_signed_over():
 
 def test_an_address_that_is_no_sub_account_is_no_vault():
     accounts = venue()
-    assert refusal(accounts, signed(noop(), vault=OTHER)) == "Vault may not perform this action."
+    accounts.open_account(OTHER)
+    for address in (OTHER, "0x" + "5b" * 20, MASTER):
+        refused = refusal(accounts, signed(noop(), vault=address))
+        assert refused == f"Vault not registered: {address}"
+
+
+@pytest.mark.parametrize("kind", ["master", "leader"])
+def test_who_owns_a_sub_account_or_leads_a_vault_trades_for_it_and_nobody_else(kind):
+    accounts = venue()
+    vault = "0x" + "5b" * 20
+    accounts.open_account(vault, **{kind: MASTER})
+    accounts.open_account(OTHER_KEY.address)
+    assert accounts.agents.approve(MASTER, AGENT, "desk", NOW) is None
+    request = signed(place(), key=AGENT_KEY, vault=vault)
+    assert accounts.agents.authenticate(request, NOW) == Signer(vault, AGENT, agent=True)
+    words = "Vault may not perform this action."
+    assert refusal(accounts, signed(place(), key=OTHER_KEY, vault=vault)) == words
+
+
+def test_an_account_is_not_a_sub_account_and_a_vault_at_once():
+    accounts = venue()
+    with pytest.raises(ValueError, match="not both"):
+        accounts.open_account("0x" + "5b" * 20, master=MASTER, leader=MASTER)
+
+
+def test_a_vault_gives_its_leader_no_more_agents():
+    accounts = venue()
+    accounts.open_account("0x" + "5b" * 20, leader=MASTER)
+    assert accounts.sub_accounts_of(MASTER) == 0
 
 
 def test_numbers_and_keys_must_be_in_the_venues_own_form():

@@ -197,8 +197,11 @@ def test_funding_is_listed_oldest_first_and_in_the_snapshot_newest_first():
 def test_roles_are_those_of_accounts_sub_accounts_and_agents():
     accounts = scene()
     sub = "0x" + "5b" * 20
+    vault = "0x" + "7a" * 20
     accounts.open_account(sub, master=USER)
+    accounts.open_account(vault, leader=USER)
     accounts.agents.approve(USER, AGENT, "", NOW)
+    assert accounts.user_role(vault, NOW) == {"role": "vault"}
     assert accounts.user_role(USER, NOW) == {"role": "user"}
     assert accounts.user_role(sub, NOW) == {"role": "subAccount", "data": {"master": USER}}
     assert accounts.user_role(AGENT, NOW) == {"role": "agent", "data": {"user": USER}}

@@ -24,6 +24,7 @@ from hyperliquid_hip3.frames import parse_frame
 from hyperliquid_hip3.sockets import VenueSocket
 from hyperliquid_hip3.startup import AgentCheck
 from hyperliquid_hip3.startup import check_agent
+from hyperliquid_hip3.startup import check_vault
 from hyperliquid_hip3.user_records import UnnamedAgent
 
 
@@ -35,6 +36,7 @@ AGENT_S = 8.0
 DAY_NS = 86_400 * 10**9
 # live refuses an agent that ends within the run and so many days after it
 SPARE_DAYS = 2.0
+KINDS = {"vault": " (a vault)", "subAccount": " (a sub-account)"}
 MODES = {"disabled": "standard", "default": "standard", "dexAbstraction": "dex abstraction"}
 
 
@@ -90,7 +92,7 @@ class AccountFacts:
         return (
             f"{mode}: {market['coin']} at {url}, collateral {unit}, bid {market['bid']}, ask {market['ask']}",
             (
-                f"account {account['address']}, {MODES.get(account['mode'], account['mode'])} mode, equity {account['equity']} {unit}, "
+                f"account {account['address']}{KINDS.get(account['role'], '')}, {MODES.get(account['mode'], account['mode'])} mode, equity {account['equity']} {unit}, "
                 f"withdrawable {account['withdrawable']}, margin ratio {account['margin_ratio']:.1%}"
             ),
             f"position {position}, {account['open_orders']} orders resting on the dex",
@@ -147,10 +149,11 @@ async def _look(url: str, coin: str, user: str, vault: str | None, agent: str) -
     client = VenueClient(url, timeout_s=TIMEOUT_S, retries=1, deadline_s=DEADLINE_S)
     async with asyncio.timeout(LOOK_S):
         check = await check_agent(client, agent, user, now_ns=time.time_ns(), require_agent=True)
+        await _check_vault(client, vault, user)
         if check.is_unnamed:
             check = replace(check, valid_until_ns=await _unnamed_end(url, user.lower(), agent))
         account = (vault or user).lower()
-        status = await read_venue(client, url, coin, account)
+        status = await read_venue(client, url, coin, account, owner=user)
         volume = (await client.rate_limit(account)).volume
     if status.account is None:
         raise InputError("is not known to the venue", "live.user")
@@ -162,6 +165,17 @@ async def _look(url: str, coin: str, user: str, vault: str | None, agent: str) -
             "an account with collateral there",
         )
     return facts
+
+
+async def _check_vault(client: VenueClient, vault: str | None, user: str) -> None:
+    try:
+        await check_vault(client, vault, user)
+    except (TransportError, PayloadError):
+        raise
+    except HyperliquidError as error:
+        raise InputError(
+            str(error), "live.vault", "a vault that live.user leads, or a sub-account of it"
+        ) from error
 
 
 async def _unnamed_end(url: str, account: str, agent: str) -> int | None:

@@ -5,6 +5,7 @@ import asyncio
 import json
 import re
 import time
+from collections.abc import Sequence
 from dataclasses import asdict
 from dataclasses import dataclass
 from dataclasses import field
@@ -15,13 +16,12 @@ from rich.console import Console
 from rich.table import Table
 
 from amm500_catalog.errors import InputError
-from amm500_nautilus.margin.fees import FeeSchedule
-from amm500_nautilus.margin.fees import hip3_rates
 from amm500_nautilus.runtime.config import load_config
 from amm500_nautilus.runtime.exits import DONE
 from amm500_nautilus.runtime.exits import FAILED
 from amm500_nautilus.runtime.exits import UNREACHABLE
 from hyperliquid_hip3.account_state import UNIFIED
+from hyperliquid_hip3.account_state import AccountFigures
 from hyperliquid_hip3.account_state import AccountScope
 from hyperliquid_hip3.account_state import account_figures
 from hyperliquid_hip3.client import VenueClient
@@ -31,13 +31,18 @@ from hyperliquid_hip3.constants import split_coin
 from hyperliquid_hip3.errors import HyperliquidError
 from hyperliquid_hip3.errors import PayloadError
 from hyperliquid_hip3.errors import TransportError
+from hyperliquid_hip3.instruments import OwnRates
+from hyperliquid_hip3.instruments import fee_scale
+from hyperliquid_hip3.instruments import perp_fees
 from hyperliquid_hip3.instruments import table_of
 from hyperliquid_hip3.precision import tick_at
 from hyperliquid_hip3.records import BookSnapshot
 from hyperliquid_hip3.records import DexMeta
 from hyperliquid_hip3.records import PerpDex
 from hyperliquid_hip3.records import PerpEntry
+from hyperliquid_hip3.user_records import Agent
 from hyperliquid_hip3.user_records import AssetContext
+from hyperliquid_hip3.user_records import PositionState
 from hyperliquid_hip3.user_records import RateLimit
 
 
@@ -89,12 +94,12 @@ class _Listed:
     @property
     def scale(self) -> Decimal:
         """The deployer's fee scale; 1 where neither the coin nor the dex says."""
-        own = self.entry.deployer_fee_scale
-        of_dex = None if self.dex is None else self.dex.deployer_fee_scale
-        return own if own is not None else (of_dex if of_dex is not None else Decimal(1))
+        return fee_scale(self.entry, None if self.dex is None else self.dex.deployer_fee_scale)
 
 
-async def read_venue(client: VenueClient, url: str, coin: str, user: str | None) -> VenueStatus:
+async def read_venue(
+    client: VenueClient, url: str, coin: str, user: str | None, *, owner: str | None = None
+) -> VenueStatus:
     """
     Ask the venue for everything the status shows.
 
@@ -108,6 +113,8 @@ async def read_venue(client: VenueClient, url: str, coin: str, user: str | None)
         The market, with its dex prefix.
     user : str, optional
         The account's address; without it the account is left out.
+    owner : str, optional
+        Whose agents sign for it: the master's or leader's address where the account is a sub-account or a vault.
 
     Raises
     ------
@@ -137,7 +144,7 @@ async def read_venue(client: VenueClient, url: str, coin: str, user: str | None)
     status.market = _market(listed, book, is_at_cap=coin in at_cap)
     _judge_market(status, listed, book, is_at_cap=coin in at_cap)
     if user is not None:
-        status.account = await _account(client, listed, user, status.problems)
+        status.account = await _account(client, listed, user, owner or user, status.problems)
     return status
 
 
@@ -206,7 +213,9 @@ def _judge_market(status: VenueStatus, listed: _Listed, book: BookSnapshot, *, i
         problems.append(f"the venue gives no mark, oracle or funding for {coin}")
 
 
-async def _account(client: VenueClient, listed: _Listed, user: str, problems: list[str]) -> dict[str, Any]:
+async def _account(
+    client: VenueClient, listed: _Listed, user: str, owner: str, problems: list[str]
+) -> dict[str, Any]:
     dex = "" if listed.dex is None else listed.dex.name
     coin = listed.entry.coin
     role = await client.user_role(user)
@@ -235,21 +244,9 @@ async def _account(client: VenueClient, listed: _Listed, user: str, problems: li
         mark_price=active.mark_price,
         is_cross=active.is_cross,
     )
-    limits, agents = await client.rate_limit(user), await client.extra_agents(user)
-    now_ns = time.time_ns()
-    if figures.equity <= 0:
-        place = "the spot account" if mode in UNIFIED else f"the dex {dex!r}"
-        problems.append(f"there is no {listed.collateral} in {place}")
-    if figures.margin_ratio >= MARGIN_WARN:
-        problems.append(f"the margin ratio is {figures.margin_ratio:.0%}")
-    if _left(limits) < ACTIONS_WARN:
-        problems.append(f"the address may send {_left(limits):,} more actions")
-    for agent in agents:
-        if agent.valid_until_ns is not None and agent.valid_until_ns - now_ns < AGENT_WARN_DAYS * DAY_NS:
-            days = (agent.valid_until_ns - now_ns) / DAY_NS
-            problems.append(
-                f"the agent {agent.address} {'ended' if days < 0 else f'ends in {days:.1f} days'}"
-            )
+    limits, agents = await client.rate_limit(user), await client.extra_agents(owner)
+    place = "the spot account" if mode in UNIFIED else f"the dex {dex!r}"
+    problems += _account_problems(figures, limits, agents, wanted=f"{listed.collateral} in {place}")
     return {
         "address": user.lower(),
         "role": role.role,
@@ -262,47 +259,63 @@ async def _account(client: VenueClient, listed: _Listed, user: str, problems: li
         "maintenance_ratio": round(float(figures.maintenance_ratio), 6),
         "leverage": figures.leverage,
         "margin_mode": figures.margin_mode,
-        "positions": [
-            {
-                "coin": row.coin,
-                "size": f"{row.size:f}",
-                "entry": None if row.entry_price is None else f"{row.entry_price:f}",
-                "unrealized": f"{row.unrealized_pnl:f}",
-                "liquidation_price": None if row.liquidation_price is None else f"{row.liquidation_price:f}",
-            }
-            for row in state.positions
-        ],
+        "positions": [_position(row) for row in state.positions],
         "spot": {row.coin: f"{row.total:f}" for row in spot.balances},
         "open_orders": len(orders),
         "open_buys": sum(order.side > 0 for order in orders),
         "fees": await _fees(client, listed, user),
         "actions": {"used": limits.used, "cap": limits.cap, "surplus": limits.surplus, "left": _left(limits)},
-        "agents": [
-            {
-                "name": agent.name,
-                "address": agent.address,
-                "valid_until": None if agent.valid_until_ns is None else agent.valid_until_ns // 1_000_000,
-            }
-            for agent in agents
-        ],
+        "agents": [_agent(agent) for agent in agents],
+    }
+
+
+def _account_problems(
+    figures: AccountFigures, limits: RateLimit, agents: Sequence[Agent], *, wanted: str
+) -> list[str]:
+    """Return what a trader should look at before this account trades; ``wanted`` is the money it needs, and where."""
+    found = []
+    if figures.equity <= 0:
+        found.append(f"there is no {wanted}")
+    if figures.margin_ratio >= MARGIN_WARN:
+        found.append(f"the margin ratio is {figures.margin_ratio:.0%}")
+    if _left(limits) < ACTIONS_WARN:
+        found.append(f"the address may send {_left(limits):,} more actions")
+    now_ns = time.time_ns()
+    for agent in agents:
+        if agent.valid_until_ns is not None and agent.valid_until_ns - now_ns < AGENT_WARN_DAYS * DAY_NS:
+            days = (agent.valid_until_ns - now_ns) / DAY_NS
+            found.append(f"the agent {agent.address} {'ended' if days < 0 else f'ends in {days:.1f} days'}")
+    return found
+
+
+def _position(row: PositionState) -> dict[str, Any]:
+    return {
+        "coin": row.coin,
+        "size": f"{row.size:f}",
+        "entry": None if row.entry_price is None else f"{row.entry_price:f}",
+        "unrealized": f"{row.unrealized_pnl:f}",
+        "liquidation_price": None if row.liquidation_price is None else f"{row.liquidation_price:f}",
+    }
+
+
+def _agent(agent: Agent) -> dict[str, Any]:
+    return {
+        "name": agent.name,
+        "address": agent.address,
+        "valid_until": None if agent.valid_until_ns is None else agent.valid_until_ns // 1_000_000,
     }
 
 
 async def _fees(client: VenueClient, listed: _Listed, user: str) -> dict[str, str]:
     """Return what a fill of the user really pays on this market, as rates of notional."""
     fees = await client.user_fees(user)
-    if listed.dex is None:
-        return {"maker": f"{fees.maker_rate:f}", "taker": f"{fees.taker_rate:f}"}
-    rates = hip3_rates(
-        FeeSchedule(
-            base_maker=fees.maker_rate,
-            base_taker=fees.taker_rate,
-            deployer_fee_scale=listed.scale,
-            growth_mode=listed.entry.growth_mode,
-            referral_discount=fees.referral_discount,
-        )
+    maker, taker = perp_fees(
+        OwnRates(fees.maker_rate, fees.taker_rate, fees.referral_discount),
+        is_builder_dex=listed.dex is not None,
+        growth_mode=listed.entry.growth_mode,
+        deployer_fee_scale=listed.scale,
     )
-    return {"maker": f"{rates.maker:f}", "taker": f"{rates.taker:f}"}
+    return {"maker": f"{maker:f}", "taker": f"{taker:f}"}
 
 
 def _left(limits: RateLimit) -> int:

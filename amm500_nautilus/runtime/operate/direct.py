@@ -51,6 +51,7 @@ from hyperliquid_hip3.replies import rejection_kind
 from hyperliquid_hip3.sender import ActionSender
 from hyperliquid_hip3.signing import Signer
 from hyperliquid_hip3.startup import check_agent
+from hyperliquid_hip3.startup import check_vault
 from hyperliquid_hip3.user_records import ClearinghouseState
 from hyperliquid_hip3.user_records import OpenOrder
 
@@ -252,7 +253,7 @@ class DirectDesk:
         if self._assets:
             return
         # side by side: orders may be resting meanwhile
-        _, dexs, meta = await asyncio.gather(
+        _, _, dexs, meta = await asyncio.gather(
             check_agent(
                 client,
                 self._signer.address,
@@ -260,6 +261,7 @@ class DirectDesk:
                 now_ns=time.time_ns(),
                 require_agent=access.require_agent,
             ),
+            check_vault(client, access.vault, access.user),
             client.perp_dexs(),
             client.meta(access.dex),
         )

@@ -212,7 +212,8 @@ def look(config: RunConfig) -> tuple[MarketNow, VenueStatus, str]:
     user = (config.live.vault or config.live.user) if is_real else None
 
     async def ask() -> VenueStatus:
-        return await asyncio.wait_for(read_venue(client, url, market.coin, user), LOOK_S)
+        asked = read_venue(client, url, market.coin, user, owner=config.live.user)
+        return await asyncio.wait_for(asked, LOOK_S)
 
     try:
         return market, asyncio.run(ask()), url
