@@ -41,7 +41,7 @@ def on_node(
     scenario: Scenario, rng: random.Random, strikes: list[Strike], venue: Any, state_dir: Path
 ) -> Result:
     """Play in one life of a node."""
-    return _life(venue, state_dir, lambda stage: whole(stage, rng, strikes), scenario)
+    return life(venue, state_dir, lambda stage: whole(stage, rng, strikes), scenario)
 
 
 def restarted(
@@ -56,7 +56,7 @@ def restarted(
         missed = await trade(stage, rng, strikes)
         assert not missed, missed
 
-    _life(venue, state_dir, first, scenario)
+    life(venue, state_dir, first, scenario)
     # what was heard while it stopped belongs to it
     told = {event.trade_id.value for event in booked(stages[0])}
     _move_unseen(venue, rng)
@@ -120,10 +120,11 @@ def _next_life(scenario: Scenario, rng: random.Random, venue: Any, state_dir: Pa
             found.append(f"{len(opening)} trades opened the position, not one")
         return found, fills, orders
 
-    return _life(venue, state_dir, second, scenario)
+    return life(venue, state_dir, second, scenario)
 
 
-def _life(venue: Any, state_dir: Path, story: Any, scenario: Scenario) -> Any:
+def life(venue: Any, state_dir: Path, story: Any, scenario: Scenario) -> Any:
+    """Run a node, play the story once it has a quote, and return what the story returned."""
     hands = Hands()
     config = node_config(
         data_config(venue, **scenario.data),

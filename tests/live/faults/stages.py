@@ -10,7 +10,6 @@ from typing import Any
 
 from nautilus_trader.config import StrategyConfig
 from nautilus_trader.core.uuid import UUID4
-from nautilus_trader.execution.messages import ModifyOrder
 from nautilus_trader.execution.messages import SubmitOrder
 from nautilus_trader.live.config import LiveRiskEngineConfig
 from nautilus_trader.live.risk_engine import LiveRiskEngine
@@ -33,6 +32,7 @@ from tests.adapter.exec_scene import STRATEGY
 from tests.adapter.exec_scene import TRADER
 from tests.adapter.exec_scene import USER
 from tests.adapter.exec_scene import ExecSide
+from tests.adapter.exec_scene import modify_command
 from tests.adapter.exec_scene import venue_config
 from tests.live.node import exec_config
 
@@ -212,20 +212,7 @@ class EngineStage(Stage, ExecSide):
 
     def modify(self, order: Any, *, price: str | None = None, size: str | None = None) -> None:
         """Change an order by way of the risk engine."""
-        self.risk.execute(
-            ModifyOrder(
-                TRADER,
-                STRATEGY,
-                order.instrument_id,
-                order.client_order_id,
-                order.venue_order_id,
-                None if size is None else Quantity.from_str(size),
-                None if price is None else Price.from_str(price),
-                None,
-                UUID4(),
-                0,
-            )
-        )
+        self.risk.execute(modify_command(order, price=price, size=size))
 
     def cancel(self, order: Any) -> None:
         """Cancel an order; the engine takes cancels directly."""
