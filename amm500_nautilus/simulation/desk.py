@@ -117,7 +117,6 @@ class OrderDesk:
         self._tick_exponent = tick_exponent
         self._unit_nano = ledger.shape.tick_lot_nano
         self._unseen = unseen
-        self._reduce_only = 0
 
     # -- actions ----------------------------------------------------------------------------------
 
@@ -164,19 +163,17 @@ class OrderDesk:
         order = self.fills.cancel(key)
         if order is not None:
             self._count(order, -order.lots)
-            self._reduce_only -= order.reduce_only
         return order
 
     def filled(self, order: RestingOrder, lots: int) -> None:
         """Take note that ``lots`` of a resting order have been filled."""
         self._count(order, -lots)
-        if order.reduce_only and order.lots <= 0:
-            self._reduce_only -= 1
 
     @property
     def has_reduce_only(self) -> bool:
         """Whether any reduce-only order rests."""
-        return self._reduce_only > 0
+        # asked at fills only: an order that one event fills in parts would be counted out more than once
+        return any(order.reduce_only for order in self.fills.orders.values())
 
     def excess_reduce_only(self) -> list[tuple[RestingOrder, int]]:
         """
@@ -254,8 +251,9 @@ class OrderDesk:
     def _execute(self, request: OrderRequest, outcome: Outcome) -> None:
         """Take what crosses, then rest what may rest."""
         side, ticks, left = request.side, request.ticks, outcome.lots
-        best = self.book.best(-side)
-        if best and not request.post_only and (ticks is None or (ticks - best) * side >= 0):
+        # a post-only order that would cross has been refused already
+        best = 0 if request.post_only else self.book.best(-side)
+        if best and (ticks is None or (ticks - best) * side >= 0):
             outcome.taken = self.fills.take(side, ticks, left, self.book.levels(-side))
             left -= sum(lots for _, lots in outcome.taken)
             outcome.self_trades = self._self_trades(side, ticks, outcome.taken, exhausted=left > 0)
@@ -277,7 +275,6 @@ class OrderDesk:
             profile = self.book.mean_level_lots(request.side)
         self.fills.place(order, displayed, profile)
         self._count(order, lots)
-        self._reduce_only += order.reduce_only
         return order
 
     def _self_trades(
