@@ -83,10 +83,10 @@ def account_figures(run: RunFiles, collateral: str) -> dict[str, Any]:
     ``net_pnl_usd`` is the change of the equity's USD value less transfers, each valued at the time of its row; it holds what the
     collateral's own price did, which ``collateral_effect_usd`` states apart.
     """
-    equity, price = (
-        floats(run.equity, "equity"),
-        np.nan_to_num(floats(run.equity, "collateral_price"), nan=1.0),
-    )
+    equity = floats(run.equity, "equity")
+    # before the first known price that one, or its coming would be a loss; 1 only where none is known at all
+    known = pd.Series(floats(run.equity, "collateral_price")).ffill().bfill()
+    price = known.fillna(1.0).to_numpy()
     transfers = floats(run.equity, "transfers_cum")
     moved = float(transfers[-1] - transfers[0])
     moved_usd = sum(
