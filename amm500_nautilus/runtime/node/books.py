@@ -16,6 +16,8 @@ from amm500_nautilus.report.recorder import RunRecorder
 from amm500_nautilus.report.types import AccountRow
 from amm500_nautilus.simulation.listener import LedgerFill
 from amm500_nautilus.simulation.mids import MidTracker
+from hyperliquid_hip3.reconcile import DELEVERAGING
+from hyperliquid_hip3.reconcile import LIQUIDATION
 
 
 MINUTE_NS = 60 * 10**9
@@ -24,6 +26,8 @@ PRIORITY = 20
 ZERO = Decimal(0)
 # the adapter's one trade for what was held before every fill that it knows of
 OPENING = "OPENING-"
+# its names of what the venue traded against our will, before the number of the venue's order
+FORCED = (f"{LIQUIDATION}-", f"{DELEVERAGING}-")
 
 
 class LiveBooks:
@@ -68,6 +72,7 @@ class LiveBooks:
         self._transfers = self._transfers_base = ZERO
         self._info: dict[str, Any] = {}
         self._seen: set[str] = set()
+        self._forced: set[str] = set()
         self._next_minute_ns = 0
         self.fills = 0
         self._last_fill_ns = self._reported_ns = 0
@@ -178,6 +183,10 @@ class LiveBooks:
         if trade in self._seen:
             return
         self._seen.add(trade)
+        name = event.client_order_id.value
+        if name.startswith(FORCED):
+            # several trades of one order are one liquidation
+            self._forced.add(name.rpartition("-")[0])
         self._last_fill_ns = event.ts_event
         fill = self._booked(event, self.fills)
         self._cash -= fill.side * fill.price * fill.qty + fill.fee
@@ -248,6 +257,7 @@ class LiveBooks:
             maintenance_ratio=float(info.get("maintenance_ratio", 0.0)),
             funding_cum=float(self._funding),
             fees_cum=float(self._fees),
+            liquidations=len(self._forced),
             transfers_cum=float(self._transfers),
             collateral_price=math.nan if worth is None else float(worth),
             liquidation_price=math.nan if price is None else float(price),
