@@ -113,20 +113,8 @@ class HyperliquidLiveDataClientFactory(LiveDataClientFactory):
             If the name is not the venue's.
 
         """
-        _require_name(name)
-        shared = shared_venue(loop, config.url, config.http_timeout_secs)
-        return HyperliquidDataClient(
-            loop,
-            client=shared.client_for(config),
-            msgbus=msgbus,
-            cache=cache,
-            clock=clock,
-            instrument_provider=shared.provider_for(config),
-            config=config,
-            make_socket=partial(VenueSocket, limits=shared.limits),
-            make_recorder=_recorder_of(config),
-            name=name,
-        )
+        parts = _parts_of_client(loop, name, config, msgbus, cache, clock)
+        return HyperliquidDataClient(loop, **parts, make_recorder=_recorder_of(config))
 
 
 class HyperliquidLiveExecClientFactory(LiveExecClientFactory):
@@ -195,26 +183,33 @@ def _execution_client(
     # a node that only reads needs nothing that signs
     from hyperliquid_hip3.execution import HyperliquidExecutionClient  # noqa: PLC0415
 
-    _require_name(name)
-    shared = shared_venue(loop, config.url, config.http_timeout_secs)
-    return HyperliquidExecutionClient(
-        loop,
-        client=shared.client_for(config),
-        msgbus=msgbus,
-        cache=cache,
-        clock=clock,
-        instrument_provider=shared.provider_for(config),
-        config=config,
-        make_socket=partial(VenueSocket, limits=shared.limits),
-        name=name,
-        signer=signer,
-    )
+    parts = _parts_of_client(loop, name, config, msgbus, cache, clock)
+    return HyperliquidExecutionClient(loop, **parts, signer=signer)
 
 
-def _require_name(name: str) -> None:
+def _parts_of_client(
+    loop: asyncio.AbstractEventLoop,
+    name: str,
+    config: HyperliquidDataClientConfig | HyperliquidExecClientConfig,
+    msgbus: MessageBus,
+    cache: Cache,
+    clock: LiveClock,
+) -> dict[str, Any]:
+    """Return what both clients are made of: the node's parts, and the venue's that they share."""
     # the engine finds an account by venue only where the client's id is the venue's name
     if name != VENUE:
         raise ValueError(f"`name` of the client was {name!r}, must be {VENUE!r}")
+    shared = shared_venue(loop, config.url, config.http_timeout_secs)
+    return {
+        "client": shared.client_for(config),
+        "msgbus": msgbus,
+        "cache": cache,
+        "clock": clock,
+        "instrument_provider": shared.provider_for(config),
+        "config": config,
+        "make_socket": partial(VenueSocket, limits=shared.limits),
+        "name": name,
+    }
 
 
 def _recorder_of(config: HyperliquidDataClientConfig) -> Callable[[], FrameRecorder] | None:

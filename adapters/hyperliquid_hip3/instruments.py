@@ -133,89 +133,6 @@ def perp_fees(
     return rates.maker, rates.taker
 
 
-def make_perpetual(
-    coin: str,
-    collateral_code: str,
-    sz_decimals: int,
-    max_leverage: int,
-    price: Decimal | float | str | None,
-    maker_fee: Decimal,
-    taker_fee: Decimal,
-    ts: int,
-    info: Mapping[str, Any] | None = None,
-) -> PerpetualContract:
-    """
-    Return the instrument of a perpetual.
-
-    Nautilus knows one tick for an instrument, the venue one for each power of ten: ``price`` picks it, and ``info`` says from
-    which price to which it holds.
-
-    Parameters
-    ----------
-    coin : str
-        The coin with its dex prefix, for example ``km:US500``.
-    collateral_code : str
-        The collateral token; quote and settlement currency.
-    sz_decimals : int
-        The coin's ``szDecimals``, 0 to 6.
-    max_leverage : int
-        Initial margin is ``1 / max_leverage``, maintenance half of it.
-    price : Decimal, float, str or None
-        A price of the level traded at; None for the finest tick the coin can have.
-    maker_fee, taker_fee : Decimal
-        Rates of notional, for example 0.00003.
-    ts : int
-        Time of the facts in ns UTC.
-    info : Mapping, optional
-        More facts to keep with the instrument; values that JSON can hold.
-
-    Raises
-    ------
-    ValueError
-        If the decimals, leverage or price are impossible.
-
-    """
-    if max_leverage < 1:
-        raise ValueError(f"`max_leverage` was {max_leverage}, must be at least 1")
-    lot = lot_size(sz_decimals)
-    level = None if price is None else Decimal(str(price))
-    precision = MAX_PERP_DECIMALS - sz_decimals if level is None else price_decimals(level, sz_decimals)
-    low, high = (Decimal(0), None) if level is None else tick_range(level, sz_decimals)
-    dex, name = split_coin(coin)
-    currency = collateral_currency(collateral_code)
-    margin_init = 1 / Decimal(max_leverage)
-    return PerpetualContract(
-        instrument_id=instrument_id(coin),
-        raw_symbol=Symbol(coin),
-        underlying=name,
-        asset_class=AssetClass.INDEX if dex else AssetClass.CRYPTOCURRENCY,
-        quote_currency=currency,
-        settlement_currency=currency,
-        is_inverse=False,
-        price_precision=precision,
-        size_precision=sz_decimals,
-        price_increment=Price(Decimal(10) ** -precision, precision),
-        size_increment=Quantity(lot, sz_decimals),
-        ts_event=ts,
-        ts_init=ts,
-        min_quantity=Quantity(lot, sz_decimals),
-        min_notional=Money(MIN_ORDER_NOTIONAL, currency),
-        margin_init=margin_init,
-        margin_maint=margin_init / 2,
-        maker_fee=maker_fee,
-        taker_fee=taker_fee,
-        info={
-            "dex": dex,
-            "coin": coin,
-            "collateral": collateral_code,
-            "max_leverage": max_leverage,
-            "tick_from_price": f"{low:f}",
-            "tick_below_price": None if high is None else f"{high:f}",
-            **(info or {}),
-        },
-    )
-
-
 def make_instrument(
     spec: PerpFacts,
     price: Decimal | float | str | None,
@@ -232,7 +149,7 @@ def make_instrument(
     spec : PerpFacts
         The facts, for example an ``amm500_catalog.MarketSpec``.
     price : Decimal, float, str or None
-        A price of the level traded at, which picks the tick.
+        A price of the level traded at, which picks the tick; None for the finest tick the coin can have.
     ts : int
         Time of the facts in ns UTC.
     maker_fee, taker_fee : Decimal, optional
@@ -246,19 +163,16 @@ def make_instrument(
     """
     scale = Decimal(str(spec.deployer_fee_scale))
     maker, taker = first_tier_fees(
-        is_builder_dex=":" in spec.coin,
-        growth_mode=spec.growth_mode,
-        deployer_fee_scale=scale,
+        is_builder_dex=":" in spec.coin, growth_mode=spec.growth_mode, deployer_fee_scale=scale
     )
-    return make_perpetual(
+    return _make_contract(
         spec.coin,
         spec.collateral,
         spec.sz_decimals,
         spec.max_leverage,
         price,
-        maker if maker_fee is None else maker_fee,
-        taker if taker_fee is None else taker_fee,
         ts,
+        fees=(maker if maker_fee is None else maker_fee, taker if taker_fee is None else taker_fee),
         info={"growth_mode": spec.growth_mode, "deployer_fee_scale": str(scale)},
     )
 
@@ -304,33 +218,22 @@ def make_perpetual_from_entry(
         If the decimals, leverage, price or margin mode are impossible.
 
     """
-    table = MarginTable(entry.max_leverage) if table is None else table
-    modes = _modes_of(entry)
-    scale = entry.deployer_fee_scale if entry.deployer_fee_scale is not None else deployer_fee_scale
-    scale = Decimal(1) if scale is None else scale
-    maker, taker = perp_fees(
-        own,
-        is_builder_dex=":" in entry.coin,
-        growth_mode=entry.growth_mode,
-        deployer_fee_scale=scale,
-    )
-    return make_perpetual(
+    scale = fee_scale(entry, deployer_fee_scale)
+    return _make_contract(
         entry.coin,
         collateral_code,
         entry.sz_decimals,
         entry.max_leverage,
         price,
-        maker,
-        taker,
         ts,
+        fees=perp_fees(
+            own, is_builder_dex=":" in entry.coin, growth_mode=entry.growth_mode, deployer_fee_scale=scale
+        ),
         info={
             "asset_id": asset_id,
             "growth_mode": entry.growth_mode,
             "deployer_fee_scale": str(scale),
-            "margin_mode": entry.margin_mode,
-            "margin_modes": [mode.value for mode in modes],
-            "margin_table_id": entry.margin_table_id,
-            "margin_tiers": [[f"{tier.lower_bound:f}", tier.max_leverage] for tier in table.tiers],
+            **_margin_info(entry, MarginTable(entry.max_leverage) if table is None else table),
             "is_delisted": entry.is_delisted,
         },
     )
@@ -424,8 +327,78 @@ def declared_modes(info: Mapping[str, Any] | None) -> tuple[MarginMode, ...]:
     return tuple(MarginMode(name) for name in names) if names else allowed_modes(None)
 
 
-def _modes_of(entry: PerpEntry) -> tuple[MarginMode, ...]:
-    if entry.margin_mode:
-        return allowed_modes(entry.margin_mode)
-    # the older way to say it
-    return allowed_modes("noCross" if entry.only_isolated else None)
+def fee_scale(entry: PerpEntry, of_dex: Decimal | None) -> Decimal:
+    """Return the deployer's fee scale: the entry's own, else its dex's, else 1."""
+    if entry.deployer_fee_scale is not None:
+        return entry.deployer_fee_scale
+    return Decimal(1) if of_dex is None else of_dex
+
+
+def _margin_info(entry: PerpEntry, table: MarginTable) -> dict[str, Any]:
+    """Return the table and the modes in the form that ``declared_table`` and ``declared_modes`` read."""
+    # `onlyIsolated` is the older way to say it
+    modes = allowed_modes(entry.margin_mode or ("noCross" if entry.only_isolated else None))
+    return {
+        "margin_mode": entry.margin_mode,
+        "margin_modes": [mode.value for mode in modes],
+        "margin_table_id": entry.margin_table_id,
+        "margin_tiers": [[f"{tier.lower_bound:f}", tier.max_leverage] for tier in table.tiers],
+    }
+
+
+def _make_contract(
+    coin: str,
+    collateral_code: str,
+    sz_decimals: int,
+    max_leverage: int,
+    price: Decimal | float | str | None,
+    ts: int,
+    *,
+    fees: tuple[Decimal, Decimal],
+    info: Mapping[str, Any],
+) -> PerpetualContract:
+    """
+    Return the contract; ``info`` is kept with it.
+
+    Nautilus knows one tick for an instrument, the venue one for each power of ten: ``price`` picks it (the finest without one), and
+    ``info`` says from which price to which it holds.
+    """
+    if max_leverage < 1:
+        raise ValueError(f"`max_leverage` was {max_leverage}, must be at least 1")
+    level = None if price is None else Decimal(str(price))
+    precision = MAX_PERP_DECIMALS - sz_decimals if level is None else price_decimals(level, sz_decimals)
+    low, high = (Decimal(0), None) if level is None else tick_range(level, sz_decimals)
+    lot = Quantity(lot_size(sz_decimals), sz_decimals)
+    margin_init = 1 / Decimal(max_leverage)
+    currency = collateral_currency(collateral_code)
+    dex, name = split_coin(coin)
+    return PerpetualContract(
+        instrument_id=instrument_id(coin),
+        raw_symbol=Symbol(coin),
+        underlying=name,
+        asset_class=AssetClass.INDEX if dex else AssetClass.CRYPTOCURRENCY,
+        quote_currency=currency,
+        settlement_currency=currency,
+        is_inverse=False,
+        price_precision=precision,
+        size_precision=sz_decimals,
+        price_increment=Price(Decimal(10) ** -precision, precision),
+        size_increment=lot,
+        ts_event=ts,
+        ts_init=ts,
+        min_quantity=lot,
+        min_notional=Money(MIN_ORDER_NOTIONAL, currency),
+        margin_init=margin_init,
+        margin_maint=margin_init / 2,
+        maker_fee=fees[0],
+        taker_fee=fees[1],
+        info={
+            "dex": dex,
+            "coin": coin,
+            "collateral": collateral_code,
+            "max_leverage": max_leverage,
+            "tick_from_price": f"{low:f}",
+            "tick_below_price": None if high is None else f"{high:f}",
+            **info,
+        },
+    )

@@ -154,12 +154,28 @@ def train_network(
 
     learn, check = (_tensors(torch, samples, scaler, chosen, device) for chosen in (fit, validate))
     order = np.random.default_rng(seed)
+
+    def learn_all() -> float:
+        batches = _batches(order.permutation(len(fit)), config.batch)
+        return _one_pass(torch, network, optimizer, learn, batches)
+
+    best, epoch, best_loss = _best_pass(torch, network, check, learn_all, config, tell)
+    return Trained(best, scaler, epoch, best_loss, device)
+
+
+def _best_pass(
+    torch: Any,
+    network: Any,
+    check: tuple[Any, Any, Any],
+    learn_all: Callable[[], float],
+    config: NetworkConfig,
+    tell: Tell | None,
+) -> tuple[dict[str, Floats], int, float]:
+    """Learn until patience is out; return the best weights in validation, the passes made, and the loss of the best."""
     # the network as it is made, which corrects nothing, is the first candidate
     best, best_loss, since, epoch = _copy(network), _mean_loss(torch, network, check), 0, 0
     for epoch in range(1, config.epochs + 1):
-        loss = _one_pass(
-            torch, network, optimizer, learn, _batches(order.permutation(len(fit)), config.batch)
-        )
+        loss = learn_all()
         reached = _mean_loss(torch, network, check)
         if tell is not None:
             tell(epoch, loss, reached)
@@ -169,7 +185,7 @@ def train_network(
             since += 1
             if since >= config.patience:
                 break
-    return Trained(best, scaler, epoch, best_loss, device)
+    return best, epoch, best_loss
 
 
 def _tensors(torch: Any, samples: Samples, scaler: Scaler, chosen: Ints, device: str) -> tuple[Any, Any, Any]:

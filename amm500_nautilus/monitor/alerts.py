@@ -209,6 +209,7 @@ class Alerter:
 def _sent(channel: Channel, title: str, body: str) -> bool:
     try:
         return channel.send(title, body)
-    except Exception as error:  # noqa: BLE001 - a channel is somebody else's code; an alert must not end the others
+    except Exception as error:  # noqa: BLE001 - somebody else's code for each service: no list would be whole
+        # what is not caught ends the thread, and every later alert with it; the text may hold the address, so the class is told
         logging.getLogger(__name__).warning("%s: %s", channel.name, type(error).__name__)
         return False

@@ -426,3 +426,9 @@ def last_of(path: Path, sql: str, *values: Any) -> tuple[Any, ...] | None:
     finally:
         connection.close()
     return row
+
+
+def number_of(path: Path, sql: str) -> int:
+    """Return the number in the first row of a query; 0 without a row, or where it is null."""
+    row = last_of(path, sql)
+    return 0 if row is None or row[0] is None else int(row[0])

@@ -9,6 +9,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from collections.abc import Mapping
 from collections.abc import Sequence
+from dataclasses import asdict
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -27,8 +28,8 @@ from amm500_nautilus.monitor.heartbeat import ENDED
 from amm500_nautilus.monitor.heartbeat import OPENING
 from amm500_nautilus.monitor.heartbeat import Heartbeat
 from amm500_nautilus.monitor.journal import Journal
-from amm500_nautilus.monitor.journal import last_of
 from amm500_nautilus.monitor.journal import load_saved
+from amm500_nautilus.monitor.journal import number_of
 from amm500_nautilus.monitor.metrics import Figures
 from amm500_nautilus.monitor.pnl import PnlMeter
 from amm500_nautilus.monitor.pnl import restored_meter
@@ -183,8 +184,8 @@ class Monitor:
         settings, journal = self.settings, self.journal
         opening = journal.open()
         now = self._now_ns()
-        self.run = int(_first(journal.path, "SELECT max(id) FROM run")) + 1
-        self.session = int(_first(journal.path, "SELECT max(id) FROM session"))
+        self.run = number_of(journal.path, "SELECT max(id) FROM run") + 1
+        self.session = number_of(journal.path, "SELECT max(id) FROM session")
         if not self.session:
             self._begin_session(now, "start")
         journal.write(
@@ -530,20 +531,7 @@ class Monitor:
 
     def _on_alert(self, alert: Alert, outcome: str) -> None:
         self.figures.count("alerts", outcome.partition(":")[0])
-        self.journal.write(
-            "alert",
-            ts_ns=alert.ts_ns,
-            run=self.run,
-            kind=alert.kind,
-            title=alert.title,
-            body=alert.body,
-            outcome=outcome,
-        )
-
-
-def _first(path: Path, sql: str) -> int:
-    row = last_of(path, sql)
-    return 0 if row is None or row[0] is None else int(row[0])
+        self.journal.write("alert", run=self.run, outcome=outcome, **asdict(alert))
 
 
 def _number(value: float) -> float | None:

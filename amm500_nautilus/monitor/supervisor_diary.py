@@ -5,6 +5,7 @@ import sqlite3
 import time
 from collections.abc import Callable
 from collections.abc import Sequence
+from dataclasses import asdict
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,8 @@ from amm500_nautilus.monitor.alerts import Alerter
 from amm500_nautilus.monitor.alerts import Channel
 from amm500_nautilus.monitor.errors import MonitorError
 from amm500_nautilus.monitor.journal import Journal
-from amm500_nautilus.monitor.journal import last_of
 from amm500_nautilus.monitor.journal import load_saved
+from amm500_nautilus.monitor.journal import number_of
 
 
 STATE = "supervision"
@@ -95,8 +96,8 @@ class SupervisorDiary:
         try:
             opening = self.journal.open()
             path = self.journal.path
-            self._run = _first(path, "SELECT max(id) FROM run")
-            self._session = _first(path, "SELECT max(id) FROM session") + 1
+            self._run = number_of(path, "SELECT max(id) FROM run")
+            self._session = number_of(path, "SELECT max(id) FROM session") + 1
             saved = load_saved(path).get(STATE)
             self._is_open = True
         except (MonitorError, OSError, sqlite3.Error) as error:
@@ -194,17 +195,4 @@ class SupervisorDiary:
 
     def _on_alert(self, alert: Alert, outcome: str) -> None:
         if self._is_open:
-            self.journal.write(
-                "alert",
-                ts_ns=alert.ts_ns,
-                run=self._run,
-                kind=alert.kind,
-                title=alert.title,
-                body=alert.body,
-                outcome=outcome,
-            )
-
-
-def _first(path: Path, sql: str) -> int:
-    row = last_of(path, sql)
-    return 0 if row is None or row[0] is None else int(row[0])
+            self.journal.write("alert", run=self._run, outcome=outcome, **asdict(alert))

@@ -76,9 +76,8 @@ class SpreadModel:
         forecast = inputs.forecast
         if forecast > config.forecast_cap:
             forecast = config.forecast_cap
-        elif (
-            not forecast >= config.forecast_floor
-        ):  # a forecast that is no number tightens nothing past the floor
+        elif not forecast >= config.forecast_floor:
+            # no number is not above it either, and tightens nothing past the floor
             forecast = config.forecast_floor
         wide = abs(inputs.imbalance) > config.imbalance_threshold
         imbalance = config.imbalance_min if wide else 1.0
@@ -94,8 +93,7 @@ class SpreadModel:
         both = forecast * inputs.fading * inputs.risk * margin * inputs.session * inputs.funding
         min_bps = band.min_bps * both * imbalance * depth * inputs.losing_min
         max_bps = band.max_bps * both * imbalance_max * depth_max * inputs.losing_max
-        cap = config.cap_bps
-        floor = self._floor
+        cap, floor = config.cap_bps, self._floor
         if inputs.mode_floor_bps > floor:
             floor = inputs.mode_floor_bps
         if min_bps < floor:

@@ -1,8 +1,7 @@
-"""What each ``amm500`` subcommand does; heavy rooms are imported only by the command that needs them."""
+"""The commands around backtests and data; heavy rooms are imported only by the command that needs them."""
 
 import argparse
 import tempfile
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,9 @@ from amm500_nautilus.runtime.config import load_config
 from amm500_nautilus.runtime.exits import DONE
 from amm500_nautilus.runtime.exits import FAILED
 from amm500_nautilus.runtime.progress import Progress
+from amm500_nautilus.runtime.subcommand import Add
+from amm500_nautilus.runtime.subcommand import add_overrides
+from amm500_nautilus.runtime.subcommand import add_run_file
 
 
 MODELS = ("tiered", "fixed_grid", "glft")
@@ -123,24 +125,6 @@ def budget(args: argparse.Namespace) -> int:
     return affording.budget(args)
 
 
-def status(args: argparse.Namespace) -> int:
-    """Ask the venue how it, a market and an account are; or a running node how it is."""
-    from amm500_nautilus.runtime.node import commands as node_commands  # noqa: PLC0415
-    from amm500_nautilus.runtime.node import status as venue_status  # noqa: PLC0415
-
-    if args.config is not None and node_commands.is_run(Path(args.config)):
-        args.run = Path(args.config)
-        return node_commands.node_command(args)
-    return venue_status.status(args)
-
-
-def node_command(args: argparse.Namespace) -> int:
-    """Put a command to a running node."""
-    from amm500_nautilus.runtime.node import commands as node_commands  # noqa: PLC0415
-
-    return node_commands.node_command(args)
-
-
 def fetch(args: argparse.Namespace) -> int:
     """Fetch or make a run file's data and store it."""
     from amm500_nautilus.runtime.data import prepare  # noqa: PLC0415
@@ -213,38 +197,65 @@ def report(args: argparse.Namespace) -> int:
     return report_again(args)
 
 
-def catalog(args: argparse.Namespace) -> int:
-    """List, check or query the catalogue."""
-    from amm500_catalog.cli import catalog_check  # noqa: PLC0415
-    from amm500_catalog.cli import catalog_ls  # noqa: PLC0415
-    from amm500_catalog.cli import catalog_query  # noqa: PLC0415
+def register(add: Add) -> None:
+    """Add the commands to the parser."""
+    sub = add("backtest", backtest, "run a backtest, as run_backtest.py does")
+    _add_config(sub)
+    sub.add_argument("--out", type=Path, default=None)
 
-    if args.action == "ls":
-        print(catalog_ls(args.root).text())
-        return DONE
-    if args.action == "check":
-        found = catalog_check(args.root)
-        print(found.text())
-        return DONE if found.is_sound else FAILED
-    if not args.sql:
-        raise InputError(
-            "the statement is missing",
-            "amm500 catalog query",
-            'SQL, for example "select count(*) from trades"',
-        )
-    print(catalog_query(args.root, args.sql).text())
-    return DONE
+    _add_config(add("check", check, "validate a run file without running it and print the first ladder"))
+
+    sub = add("compare", compare, "run tiered, fixed_grid and glft on the same data, side by side")
+    _add_config(sub)
+    sub.add_argument(
+        "--toxicity", action="store_true", help="one model at low, middle and high toxicity instead"
+    )
+    sub.add_argument("--out", type=Path, default=None, help="a folder for the runs")
+
+    sub = add("budget", budget, "print what the action limit affords at several sizes of account")
+    _add_config(sub)
+    sub.add_argument(
+        "--equity", type=float, action="append", help="a size of account; 1,000, 10,000 and 100,000"
+    )
+
+    _add_config(add("fetch", fetch, "fetch or make the data of a run file and store it, without running"))
+
+    sub = add("stress", stress, "run the stress scenarios of a run file, one backtest each, side by side")
+    _add_config(sub)
+    sub.add_argument(
+        "--scenario", nargs="+", default=[], metavar="NAME", help="these alone, beside the unstressed base"
+    )
+    sub.add_argument("--out", type=Path, default=None, help="a folder for the table and the runs")
+
+    _register_calibrate(add)
+
+    sub = add("why", why, "say why a run was not quoting, by share of time")
+    sub.add_argument("run", type=Path, help="a run directory")
+
+    sub = add("report", report, "build a run's tearsheet again, from its files or from its journal")
+    sub.add_argument("run", type=Path, help="a run directory, finished or not, a state folder, or a journal")
+    sub.add_argument("--run", dest="number", type=int, default=None, help="the number of a journal's run")
+    sub.add_argument("--out", type=Path, default=None, help="the folder for what is rebuilt")
 
 
-__all__: Sequence[str] = (
-    "backtest",
-    "budget",
-    "calibrate",
-    "catalog",
-    "check",
-    "compare",
-    "fetch",
-    "report",
-    "stress",
-    "why",
-)
+def _add_config(sub: argparse.ArgumentParser) -> None:
+    add_run_file(sub, "a YAML run file, for example configs/xyz100_30d.yaml")
+    sub.add_argument("--quiet", action="store_true", help="print nothing but the result")
+
+
+def _register_calibrate(add: Add) -> None:
+    sub = add("calibrate", calibrate, "measure simulated and recorded markets with one ruler")
+    sub.add_argument(
+        "--queue",
+        type=Path,
+        default=None,
+        metavar="RUN",
+        help="fit the queue model to a recorded run's own fills",
+    )
+    sub.add_argument("--config", default=None, help="a run file whose dataset is measured")
+    add_overrides(sub)
+    sub.add_argument("--recordings", default=None, help="a folder of recorded books, trades and quotes")
+    sub.add_argument("--samples", default=None, help="a CSV of sampled best quotes and depth")
+    sub.add_argument("--no-simulation", action="store_true", help="measure the recordings alone")
+    sub.add_argument("--seed", type=int, default=1)
+    sub.add_argument("--quiet", action="store_true")

@@ -39,6 +39,7 @@ from amm500_nautilus.simulation.paper import PaperVenue
 from amm500_nautilus.simulation.paper_cycle import CommandCycle
 from amm500_nautilus.simulation.setup import LEVERAGE_TOPIC
 from amm500_nautilus.simulation.setup import RESERVE_WEIGHT_TOPIC
+from amm500_nautilus.simulation.setup import weight_seller
 
 
 # where the strategy says how many commands a decision has sent
@@ -115,7 +116,7 @@ class PaperExecutionClient(LiveExecutionClient):
             *((f"data.{kind}.{tail}", self._on_data) for kind in kinds),
             (f"data.instrument.{tail}", self._on_instrument),
             (CYCLE_TOPIC, self._on_cycle_end),
-            (RESERVE_WEIGHT_TOPIC, venue.venue.buy_weight),
+            (RESERVE_WEIGHT_TOPIC, weight_seller(msgbus, venue.venue)),
             (LEVERAGE_TOPIC, venue.venue.ask_leverage),
         )
 
@@ -178,7 +179,8 @@ class PaperExecutionClient(LiveExecutionClient):
             return
         try:
             step()
-        except Exception as error:  # noqa: BLE001 - told to the run, which ends with it
+        except Exception as error:  # noqa: BLE001 - a step may fail anywhere in venue, ledger or engine
+            # logged here and told to the run, which ends with it: the bus would pass it on to a feed that has nothing to do with it
             self.failure = error
             self._log.exception("the simulated venue failed", error)
 

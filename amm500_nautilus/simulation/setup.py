@@ -1,5 +1,6 @@
 """Putting the simulated venue into a backtest engine."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from dataclasses import field
 from decimal import Decimal
@@ -35,6 +36,7 @@ from hyperliquid_hip3.currency import collateral_currency
 
 # what a strategy may ask of the venue beside orders, as a message: a number of actions to buy, a leverage to set
 RESERVE_WEIGHT_TOPIC = "amm500.reserve_weight"
+WEIGHT_ANSWER_TOPIC = "amm500.weight_answer"
 LEVERAGE_TOPIC = "amm500.leverage"
 
 
@@ -115,7 +117,8 @@ def add_simulated_venue(
     Call it once, before strategies are added and before the engine runs. The instrument is added too. Market data
     may be ``OrderBookDepth10``, ``OrderBookDelta``/``OrderBookDeltas`` (snapshots or increments), ``QuoteTick`` and
     ``TradeTick``; ``IndexPriceUpdate`` is the oracle and ``FundingRateUpdate`` the hour's rate. A strategy may publish a
-    number of actions to buy on ``RESERVE_WEIGHT_TOPIC`` and a leverage on ``LEVERAGE_TOPIC``; both take effect at once.
+    number of actions to buy on ``RESERVE_WEIGHT_TOPIC`` (answered on ``WEIGHT_ANSWER_TOPIC``) and a leverage on
+    ``LEVERAGE_TOPIC``; both take effect at once.
 
     Parameters
     ----------
@@ -140,7 +143,27 @@ def add_simulated_venue(
     """
     currency = collateral_currency(config.collateral)
     units = VenueUnits.of(instrument, currency)
-    ledger = Ledger(
+    ledger = _make_ledger(config, units)
+    mids = MidTracker(float(units.shape.tick), listener)
+    desk = _make_desk(config, ledger, units)
+    gate = _make_gate(config)
+    reports = AccountReports(config, ledger, units, instrument.id)
+    report = reports.report if config.account == "ledger" else None
+    clockwork = Clockwork(config, ledger, units.shape.tick, listener, report)
+    module = _make_module(instrument.id, units, desk, ledger, mids, clockwork, listener, gate)
+    _add_venue(engine, instrument, config, currency, module)
+    sampler = latency or LatencySampler(config.latency, np.random.default_rng(seed))
+    client = _replace_client(engine, module, desk, sampler, units, gate, Outages(config.outages))
+    reports.client = client
+    venue = SimulatedVenue(
+        ledger=ledger, mids=mids, module=module, client=client, clockwork=clockwork, config=config
+    )
+    _subscribe(engine.kernel.msgbus, instrument.id, venue)
+    return venue
+
+
+def _make_ledger(config: VenueConfig, units: VenueUnits) -> Ledger:
+    return Ledger(
         units.shape,
         starting_equity=config.starting_equity,
         rates=config.rates,
@@ -149,39 +172,12 @@ def add_simulated_venue(
         mode=config.margin_mode,
         backstop=config.allows_cross,
     )
-    mids = MidTracker(float(units.shape.tick), listener)
-    desk = _make_desk(config, ledger, units)
-    reports = AccountReports(config, ledger, units, instrument.id)
-    gate = None
-    if config.action_limits:
-        gate = ActionGate(growth_mode=config.growth_mode, initial_actions=config.initial_actions)
-    report = reports.report if config.account == "ledger" else None
-    clockwork = Clockwork(config, ledger, units.shape.tick, listener, report)
-    module = VenueModule(
-        instrument_id=instrument.id,
-        units=units,
-        book=desk.book,
-        fills=desk.fills,
-        desk=desk,
-        ledger=ledger,
-        mids=mids,
-        clockwork=clockwork,
-        listener=listener,
-        gate=gate,
-    )
-    _add_venue(engine, instrument, config, currency, module)
-    sampler = latency or LatencySampler(config.latency, np.random.default_rng(seed))
-    client = _replace_client(engine, module, desk, sampler, units, gate, Outages(config.outages))
-    reports.client = client
-    trader = engine.trader
-    module.attach(client, lambda: trader.is_stopped)
-    _subscribe(engine, instrument.id, module)
-    venue = SimulatedVenue(
-        ledger=ledger, mids=mids, module=module, client=client, clockwork=clockwork, config=config
-    )
-    engine.kernel.msgbus.subscribe(topic=RESERVE_WEIGHT_TOPIC, handler=venue.buy_weight)
-    engine.kernel.msgbus.subscribe(topic=LEVERAGE_TOPIC, handler=venue.ask_leverage)
-    return venue
+
+
+def _make_gate(config: VenueConfig) -> ActionGate | None:
+    if not config.action_limits:
+        return None
+    return ActionGate(growth_mode=config.growth_mode, initial_actions=config.initial_actions)
 
 
 def _make_desk(config: VenueConfig, ledger: Ledger, units: VenueUnits) -> OrderDesk:
@@ -196,6 +192,30 @@ def _make_desk(config: VenueConfig, ledger: Ledger, units: VenueUnits) -> OrderD
         tick_mantissa=mantissa,
         tick_exponent=exponent,
         unseen=unseen,
+    )
+
+
+def _make_module(
+    instrument_id: Any,
+    units: VenueUnits,
+    desk: OrderDesk,
+    ledger: Ledger,
+    mids: MidTracker,
+    clockwork: Clockwork,
+    listener: VenueListener | None,
+    gate: ActionGate | None,
+) -> VenueModule:
+    return VenueModule(
+        instrument_id=instrument_id,
+        units=units,
+        book=desk.book,
+        fills=desk.fills,
+        desk=desk,
+        ledger=ledger,
+        mids=mids,
+        clockwork=clockwork,
+        listener=listener,
+        gate=gate,
     )
 
 
@@ -226,7 +246,7 @@ def _replace_client(
     gate: ActionGate | None,
     outages: Outages,
 ) -> VenueExecClient:
-    """Put the venue's client where the engine put its own."""
+    """Put the venue's client where the engine put its own, and let the module know it."""
     exchange = module.exchange
     kernel = engine.kernel
     kernel.exec_engine.deregister_client(exchange.exec_client)
@@ -245,11 +265,25 @@ def _replace_client(
     )
     exchange.register_client(client)
     kernel.exec_engine.register_client(client)
+    trader = engine.trader
+    module.attach(client, lambda: trader.is_stopped)
     return client
 
 
-def _subscribe(engine: Any, instrument_id: Any, module: VenueModule) -> None:
-    msgbus = engine.kernel.msgbus
+def weight_seller(msgbus: Any, venue: SimulatedVenue) -> Callable[[int], None]:
+    """Return what sells a strategy the actions it asks for, and answers so on ``WEIGHT_ANSWER_TOPIC``."""
+
+    def sell(actions: int) -> None:
+        venue.buy_weight(actions)
+        msgbus.publish(topic=WEIGHT_ANSWER_TOPIC, msg=(actions, "bought"))
+
+    return sell
+
+
+def _subscribe(msgbus: Any, instrument_id: Any, venue: SimulatedVenue) -> None:
+    module = venue.module
     tail = f"{instrument_id.venue}.{instrument_id.symbol}"
     msgbus.subscribe(topic=f"data.index_prices.{tail}", handler=module.on_index_price)
     msgbus.subscribe(topic=f"data.funding_rates.{tail}", handler=module.on_funding_rate)
+    msgbus.subscribe(topic=RESERVE_WEIGHT_TOPIC, handler=weight_seller(msgbus, venue))
+    msgbus.subscribe(topic=LEVERAGE_TOPIC, handler=venue.ask_leverage)

@@ -87,6 +87,40 @@ def venue_config(**changes) -> VenueConfig:
     return VenueConfig(**{**given, **changes})
 
 
+def client_config(venue, state_dir: Path, **changes) -> HyperliquidExecClientConfig:
+    """A client that soon gives up waiting, and asks soon."""
+    given = {
+        "url": venue.url,
+        "user": USER,
+        "coins": (COIN,),
+        "key_source": "environment",
+        "state_dir": str(state_dir),
+        "deadman_secs": 0,
+        "http_timeout_secs": 1.0,
+        "expires_after_ms": 1_000,
+        "query_after_ms": 200,
+        "account_refresh_secs": 5.0,
+        "account_spacing_ms": 20,
+    }
+    return HyperliquidExecClientConfig(**given | changes)
+
+
+def modify_command(order, *, price: str | None = None, size: str | None = None) -> ModifyOrder:
+    """A strategy's command to change a resting order; what is left out stays."""
+    return ModifyOrder(
+        TRADER,
+        STRATEGY,
+        order.instrument_id,
+        order.client_order_id,
+        order.venue_order_id,
+        None if size is None else Quantity.from_str(size),
+        None if price is None else Price.from_str(price),
+        None,
+        UUID4(),
+        0,
+    )
+
+
 class ExecSide:
     """The engine's execution side and the client, on one venue."""
 
@@ -118,21 +152,7 @@ class ExecSide:
             clock=self.clock,
             config=LiveExecEngineConfig(**settings),
         )
-        given = {
-            "url": venue.url,
-            "user": USER,
-            "coins": (COIN,),
-            "key_source": "environment",
-            "state_dir": str(state_dir),
-            "deadman_secs": 0,
-            "http_timeout_secs": 1.0,
-            "expires_after_ms": 1_000,
-            "query_after_ms": 200,
-            "account_refresh_secs": 5.0,
-            "account_spacing_ms": 20,
-            **changes,
-        }
-        self.config = HyperliquidExecClientConfig(**given)
+        self.config = client_config(venue, state_dir, **changes)
         weights = None if weight is None else WeightBucket(weight)
         self.rest = VenueClient(venue.url, timeout_s=self.config.http_timeout_secs, weights=weights)
         provider = HyperliquidInstrumentProvider(self.rest)
@@ -224,20 +244,7 @@ class ExecSide:
 
     def modify(self, order, *, price: str | None = None, size: str | None = None) -> None:
         self._pending(OrderPendingUpdate, order)
-        self.engine.execute(
-            ModifyOrder(
-                TRADER,
-                STRATEGY,
-                order.instrument_id,
-                order.client_order_id,
-                order.venue_order_id,
-                None if size is None else Quantity.from_str(size),
-                None if price is None else Price.from_str(price),
-                None,
-                UUID4(),
-                0,
-            )
-        )
+        self.engine.execute(modify_command(order, price=price, size=size))
 
     def cancel(self, order) -> None:
         self._pending(OrderPendingCancel, order)

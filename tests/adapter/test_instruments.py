@@ -10,13 +10,14 @@ from amm500_nautilus.margin.position import MarginMode
 from hyperliquid_hip3.constants import builder_asset_id
 from hyperliquid_hip3.constants import info_weight
 from hyperliquid_hip3.constants import split_coin
+from hyperliquid_hip3.instruments import OwnRates
 from hyperliquid_hip3.instruments import declared_modes
 from hyperliquid_hip3.instruments import declared_table
 from hyperliquid_hip3.instruments import first_tier_fees
 from hyperliquid_hip3.instruments import make_instrument
-from hyperliquid_hip3.instruments import make_perpetual
 from hyperliquid_hip3.instruments import make_perpetual_from_entry
 from hyperliquid_hip3.instruments import make_perpetual_from_meta
+from hyperliquid_hip3.instruments import perp_fees
 from hyperliquid_hip3.instruments import table_of
 from hyperliquid_hip3.parsing import parse_meta
 from hyperliquid_hip3.records import PerpEntry
@@ -48,7 +49,8 @@ def test_an_instrument_survives_the_catalogue_s_form():
     ],
 )
 def test_the_price_picks_the_tick(coin, sz_decimals, price, increment):
-    instrument = make_perpetual(coin, "USDC", sz_decimals, 20, price, Decimal(0), Decimal(0), 1)
+    spec = MarketSpec(coin=coin, collateral="USDC", sz_decimals=sz_decimals, max_leverage=20)
+    instrument = make_instrument(spec, price, 1)
     assert str(instrument.price_increment) == increment
 
 
@@ -74,6 +76,12 @@ def test_the_validator_dex_has_no_deployer_s_share():
     assert fees == (Decimal("0.00015"), Decimal("0.00045"))
 
 
+def test_a_referral_discount_is_taken_off_on_the_validator_dex_too_but_never_off_a_rebate():
+    own = OwnRates(maker=Decimal("-0.00002"), taker=Decimal("0.00045"), referral_discount=Decimal("0.04"))
+    fees = perp_fees(own, is_builder_dex=False, growth_mode=False, deployer_fee_scale=Decimal(1))
+    assert fees == (Decimal("-0.00002"), Decimal("0.000432"))
+
+
 def test_an_entry_s_own_fee_scale_goes_before_the_dex_s():
     entry = PerpEntry(
         index=0, coin="km:US500", sz_decimals=3, max_leverage=25, deployer_fee_scale=Decimal("0.5")
@@ -94,7 +102,7 @@ def test_fees_that_are_given_are_kept():
 
 def test_no_leverage_is_refused():
     with pytest.raises(ValueError, match="max_leverage"):
-        make_perpetual("BTC", "USDC", 5, 0, "84143", Decimal(0), Decimal(0), 1)
+        make_instrument(MarketSpec(coin="BTC", sz_decimals=5, max_leverage=0), "84143", 1)
 
 
 @pytest.mark.parametrize(

@@ -27,8 +27,9 @@ from amm500_nautilus.margin.position import Position
 from amm500_nautilus.margin.tables import MarginTable
 from amm500_nautilus.margin.tables import MarginTier
 from hyperliquid_hip3.instruments import make_instrument
-from hyperliquid_hip3.instruments import make_perpetual
+from hyperliquid_hip3.instruments import make_perpetual_from_entry
 from hyperliquid_hip3.margin_model import HyperliquidMarginModel
+from hyperliquid_hip3.records import PerpEntry
 
 
 TIERS = MarginTable(
@@ -37,16 +38,13 @@ TIERS = MarginTable(
 SINGLE = make_instrument(MarketSpec(), 690, 1)
 # a venue name of its own: Nautilus remembers for the whole process which venues' accounts it calculates itself
 PLAIN = PerpetualContract.from_dict(PerpetualContract.to_dict(SINGLE) | {"id": "km:US500-USD-PERP.PLAIN"})
-TIERED = make_perpetual(
-    "km:US500",
+TIERED = make_perpetual_from_entry(
+    PerpEntry(index=0, coin="km:US500", sz_decimals=3, max_leverage=25),
     "USDH",
-    3,
-    25,
     "690",
-    Decimal(0),
-    Decimal(0),
     1,
-    info={"margin_tiers": [[f"{t.lower_bound:f}", t.max_leverage] for t in TIERS.tiers]},
+    asset_id=150_000,
+    table=TIERS,
 )
 
 

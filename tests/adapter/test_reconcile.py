@@ -8,8 +8,9 @@ from nautilus_trader.model.enums import OrderStatus
 from nautilus_trader.model.enums import PositionSide
 from nautilus_trader.model.identifiers import AccountId
 
+from amm500_catalog import MarketSpec
 from hyperliquid_hip3.errors import HyperliquidError
-from hyperliquid_hip3.instruments import make_perpetual
+from hyperliquid_hip3.instruments import make_instrument
 from hyperliquid_hip3.reconcile import FillLedger
 from hyperliquid_hip3.reconcile import Reports
 from hyperliquid_hip3.reconcile import average_price
@@ -26,7 +27,7 @@ from hyperliquid_hip3.user_records import UserFill
 COIN = "km:US500"
 ME = "0x" + "5e" * 20
 OTHER = "0x" + "0f" * 20
-INSTRUMENT = make_perpetual(COIN, "USDH", 3, 25, "690", Decimal("0.00003"), Decimal("0.00009"), 0)
+INSTRUMENT = make_instrument(MarketSpec(), "690", 0)
 REPORTS = Reports(AccountId("HYPERLIQUID-km"))
 
 

@@ -86,10 +86,9 @@ class Life:
     bad_frames: int
 
 
-@pytest.fixture(scope="module")
-def life() -> Life:
-    """One node's life with every subscription and every request of the tester."""
-    tester = Listener(
+def curious() -> Listener:
+    """A tester with every subscription and every request there is."""
+    return Listener(
         component_id="TESTER",
         bar_types=[MINUTE],
         book_depth=10,
@@ -111,6 +110,12 @@ def life() -> Life:
         request_bars=True,
         request_funding_rates=True,
     )
+
+
+@pytest.fixture(scope="module")
+def life() -> Life:
+    """One node's life with every subscription and every request of the tester."""
+    tester = curious()
     asker = Listener(component_id="ASKER", request_instruments=True)
     with venue_of(quiet()) as venue:
         began = {

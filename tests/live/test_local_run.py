@@ -17,25 +17,14 @@ from amm500_nautilus.runtime.backtest import main as backtest_main
 from amm500_nautilus.runtime.live import main as live_main
 from amm500_nautilus.runtime.live import seconds_of
 from tests.live.processes import ended
+from tests.live.run_directory import FILES
+from tests.live.run_directory import PARTS
 
 
 pytestmark = pytest.mark.live_node
 
 ROOT = Path(__file__).resolve().parents[2]
 LOCAL = ROOT / "configs" / "local.yaml"
-FILES = (
-    "account.csv",
-    "config.yaml",
-    "equity.parquet",
-    "fills.csv",
-    "orders.csv",
-    "positions.csv",
-    "risk.csv",
-    "run.log",
-    "summary.json",
-    "tearsheet.html",
-)
-PARTS = ("spread_capture", "adverse_selection", "inventory", "fees", "funding", "liquidation")
 
 
 def start(out: Path, duration: str) -> subprocess.Popen[str]:

@@ -193,6 +193,21 @@ def test_a_minute_has_one_row_and_a_second_one_sign_of_life(tmp_path: Path) -> N
     assert scene.rows("SELECT DISTINCT equity, session, run, mid FROM equity") == [(1_000.0, 1, 1, None)]
 
 
+def a_fill(number: int, *, is_maker: bool) -> FillRow:
+    return FillRow(
+        ts_ns=T0 + number,
+        tid=str(number),
+        side=-1,
+        price=Decimal("690.10"),
+        size=Decimal("0.5"),
+        fee=Decimal("0.01"),
+        closed_pnl=Decimal("0.005") * number,
+        is_maker=is_maker,
+        position=Decimal("-0.5"),
+        index=number,
+    )
+
+
 def test_fills_markouts_payments_quotes_and_actions_are_journaled_and_counted(tmp_path: Path) -> None:
     sample = QuoteSample(
         ts_ns=T0,
@@ -212,20 +227,8 @@ def test_fills_markouts_payments_quotes_and_actions_are_journaled_and_counted(tm
 
     async def job(scene: Watched) -> None:
         monitor = scene.monitor
-        for number, maker in enumerate((True, True, False)):
-            row = FillRow(
-                ts_ns=T0 + number,
-                tid=str(number),
-                side=-1,
-                price=Decimal("690.10"),
-                size=Decimal("0.5"),
-                fee=Decimal("0.01"),
-                closed_pnl=Decimal("0.005") * number,
-                is_maker=maker,
-                position=Decimal("-0.5"),
-                index=number,
-            )
-            monitor.on_fill(row, 690.0)
+        for number, is_maker in enumerate((True, True, False)):
+            monitor.on_fill(a_fill(number, is_maker=is_maker), 690.0)
         monitor.on_markout(0, 5, 689.4099)
         monitor.on_markout(99, 5, 689.0)
         monitor.on_payment(T0, "funding", Decimal("-0.25"), Decimal("0.0001"), Decimal(690))

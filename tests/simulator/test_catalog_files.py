@@ -69,9 +69,7 @@ def _depth_object(ts: int) -> OrderBookDepth10:
     return OrderBookDepth10(ID, bids, asks, [1] * 10, [1] * 10, 0, 0, ts, ts)
 
 
-def _ours_and_theirs() -> dict[type, tuple[object, list[object]]]:
-    """The same two rows of each class: our columns, and the objects they should be."""
-    ts = _ints(MIDNIGHT, MIDNIGHT + 5 * 10**8)
+def _books_and_trades(ts: np.ndarray) -> dict[type, tuple[object, list[object]]]:
     rungs = np.arange(10, dtype=np.int64)
     lots = np.tile(100 + rungs, (2, 1))
     depth = depth_table(
@@ -116,6 +114,11 @@ def _ours_and_theirs() -> dict[type, tuple[object, list[object]]]:
                 OrderBookDelta(ID, BookAction.ADD, BookOrder(OrderSide.SELL, Price(690.01, 2), Quantity(0.005, 3), 0), flags, 0, ts[1], ts[1]),
             ],
         ),
+    }  # fmt: skip
+
+
+def _prices_and_funding(ts: np.ndarray) -> dict[type, tuple[object, list[object]]]:
+    return {
         MarkPriceUpdate: (
             price_table(MarkPriceUpdate, PRECISION, ts=ts, ticks=_ints(69_000, 69_002)),
             [MarkPriceUpdate(ID, Price(690.0, 2), ts[0], ts[0]), MarkPriceUpdate(ID, Price(690.02, 2), ts[1], ts[1])],
@@ -132,6 +135,12 @@ def _ours_and_theirs() -> dict[type, tuple[object, list[object]]]:
             ],
         ),
     }  # fmt: skip
+
+
+def _ours_and_theirs() -> dict[type, tuple[object, list[object]]]:
+    """The same two rows of each class: our columns, and the objects they should be."""
+    ts = _ints(MIDNIGHT, MIDNIGHT + 5 * 10**8)
+    return _books_and_trades(ts) | _prices_and_funding(ts)
 
 
 @pytest.mark.parametrize("data_cls", list(_ours_and_theirs()), ids=lambda c: c.__name__)

@@ -1,7 +1,6 @@
 """The ``amm500`` command of the volatility forecast: train-vol."""
 
 import argparse
-from collections.abc import Callable
 from pathlib import Path
 
 from rich.console import Console
@@ -10,10 +9,8 @@ from rich.markdown import Markdown
 from amm500_nautilus.runtime.config import load_config
 from amm500_nautilus.runtime.exits import DONE
 from amm500_nautilus.runtime.progress import Progress
-
-
-Handler = Callable[[argparse.Namespace], int]
-Add = Callable[[str, Handler, str], argparse.ArgumentParser]
+from amm500_nautilus.runtime.subcommand import Add
+from amm500_nautilus.runtime.subcommand import add_run_file
 
 
 def train_vol(args: argparse.Namespace) -> int:
@@ -40,10 +37,7 @@ def register(add: Add) -> None:
         train_vol,
         "train a volatility model and judge it out of sample against EWMA, HAR and GARCH(1,1)",
     )
-    sub.add_argument(
-        "config", help="a YAML run file with a training section, for example configs/vol_btc_1m.yaml"
-    )
-    sub.add_argument("--set", dest="overrides", action="append", default=[], metavar="KEY=VALUE")
+    add_run_file(sub, "a YAML run file with a training section, for example configs/vol_btc_1m.yaml")
     sub.add_argument("--out", type=Path, default=None, help="the folder of model, card and scores")
     sub.add_argument(
         "--judge",

@@ -2,13 +2,12 @@
 
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
 
 from nautilus_trader.config import InstrumentProviderConfig
 
 from amm500_nautilus.runtime.config import RunConfig
 from amm500_nautilus.runtime.models import build
-from amm500_nautilus.runtime.node.books import LiveBooks
+from amm500_nautilus.runtime.node.client_desk import ClientDesk
 from amm500_nautilus.runtime.node.desk import About
 from amm500_nautilus.runtime.node.endpoint import Endpoint
 from amm500_nautilus.runtime.node.market import MarketNow
@@ -20,7 +19,7 @@ from hyperliquid_hip3.factories import HyperliquidLiveExecClientFactory
 KEY_VARIABLE = "AMM500_LOCAL_KEY"
 
 
-class LocalDesk:
+class LocalDesk(ClientDesk):
     """
     Orders go to the loopback venue, signed by the account it made.
 
@@ -35,16 +34,12 @@ class LocalDesk:
 
     """
 
-    # the venue's book shows our own orders
-    nets_own_orders = True
-
-    def __init__(self, config: RunConfig, endpoint: Endpoint, market: MarketNow) -> None:
-        self._config = config
-        self.endpoint = endpoint
-        self.market = market
-
     factory = HyperliquidLiveExecClientFactory
     events: tuple[tuple[str, str], ...] = ()
+
+    def __init__(self, config: RunConfig, endpoint: Endpoint, market: MarketNow) -> None:
+        super().__init__(endpoint, market)
+        self._config = config
 
     @property
     def equity(self) -> Decimal:
@@ -71,21 +66,6 @@ class LocalDesk:
             buy_weight=bool(build(config.strategy.budget).buy_weight),
             instrument_provider=InstrumentProviderConfig(load_all=True),
         )
-
-    def open(self, node: Any, maker: Any) -> LiveBooks:  # noqa: ARG002 - one shape for all modes
-        """Return the books: the node's own client executes."""
-        kernel = node.kernel
-        return LiveBooks(self.market.instrument, kernel.msgbus, kernel.clock.timestamp_ns, self.market.touch)
-
-    def watch(self) -> None:
-        """Do nothing: the client looks after itself."""
-
-    def account_words(self, node: Any) -> str:
-        """Return the account's address, equity and leverage."""
-        account = node.cache.account_for_venue(self.market.instrument.id.venue)
-        state = {} if account is None or account.last_event is None else account.last_event.info
-        equity, leverage = state.get("equity", "unknown"), state.get("leverage", "?")
-        return f"account {self.endpoint.user}, equity {equity}, leverage {leverage}"
 
     def about(self) -> About:
         """Return what a report says of a venue that is simulated as a whole."""

@@ -59,6 +59,27 @@ def refuse_key(config: RunConfig, environ: Mapping[str, str]) -> None:
         )
 
 
+def loopback_of(config: RunConfig) -> LoopbackProcess:
+    """
+    Return the venue of a run file of mode local, which begins as a context and ends with it.
+
+    Raises
+    ------
+    InputError
+        If the environment holds a secret key.
+
+    """
+    refuse_key(config, os.environ)
+    return LoopbackProcess(
+        flow=config.live.flow,
+        equity=str(config.account.equity),
+        seed=config.seed,
+        dex=split_coin(config.market.coin)[0],
+        coin=config.market.coin,
+        block_ms=config.live.block_ms,
+    )
+
+
 @contextmanager
 def open_desk(config: RunConfig, progress: Progress, approval: Approval | None = None) -> Iterator[Desk]:
     """
@@ -91,15 +112,6 @@ def open_desk(config: RunConfig, progress: Progress, approval: Approval | None =
         with closing(store):
             yield PaperDesk(config, endpoint, market, store, progress)
         return
-    refuse_key(config, os.environ)
-    process = LoopbackProcess(
-        flow=config.live.flow,
-        equity=str(config.account.equity),
-        seed=config.seed,
-        dex=split_coin(config.market.coin)[0],
-        coin=config.market.coin,
-        block_ms=config.live.block_ms,
-    )
-    with process:
+    with loopback_of(config) as process:
         endpoint = process.endpoint()
         yield LocalDesk(config, endpoint, look_at_market(endpoint.url, config.market.coin))

@@ -21,8 +21,8 @@ from amm500_nautilus.runtime.models import build
 from amm500_nautilus.runtime.node.account import AccountFacts
 from amm500_nautilus.runtime.node.account import look_at_account
 from amm500_nautilus.runtime.node.account import require_agent_time
-from amm500_nautilus.runtime.node.books import LiveBooks
 from amm500_nautilus.runtime.node.capital import capital_of
+from amm500_nautilus.runtime.node.client_desk import ClientDesk
 from amm500_nautilus.runtime.node.confirm import Approval
 from amm500_nautilus.runtime.node.confirm import confirm
 from amm500_nautilus.runtime.node.confirm import given_beforehand
@@ -122,7 +122,7 @@ class Surroundings:
     now_ns: Callable[[], int] = time.time_ns
 
 
-class VenueDesk:
+class VenueDesk(ClientDesk):
     """
     Orders go to the venue, signed by the account's agent.
 
@@ -141,9 +141,6 @@ class VenueDesk:
 
     """
 
-    # the venue's book shows our own orders
-    nets_own_orders = True
-
     def __init__(
         self,
         config: RunConfig,
@@ -153,11 +150,9 @@ class VenueDesk:
         events: tuple[tuple[str, str], ...] = (),
     ) -> None:
         url = venue_url(config)
+        user = config.live.vault or config.live.user or ""
+        super().__init__(Endpoint(url=url, ws_url=socket_url(url), user=user), market)
         self._config = config
-        self.endpoint = Endpoint(
-            url=url, ws_url=socket_url(url), user=(config.live.vault or config.live.user or "")
-        )
-        self.market = market
         self.facts = facts
         self.equity = facts.equity
         self.events = events
@@ -166,21 +161,6 @@ class VenueDesk:
     def execution(self, state_dir: Path) -> HyperliquidExecClientConfig:  # noqa: ARG002 - what it keeps outlives the run
         """Return the configuration of the adapter's execution client."""
         return execution_config(self._config, self.market.coin)
-
-    def open(self, node: Any, maker: Any) -> LiveBooks:  # noqa: ARG002 - one shape for all modes
-        """Return the books: the node's own client executes."""
-        kernel = node.kernel
-        return LiveBooks(self.market.instrument, kernel.msgbus, kernel.clock.timestamp_ns, self.market.touch)
-
-    def watch(self) -> None:
-        """Do nothing: the client looks after itself."""
-
-    def account_words(self, node: Any) -> str:
-        """Return the account's address, equity and leverage."""
-        account = node.cache.account_for_venue(self.market.instrument.id.venue)
-        state = {} if account is None or account.last_event is None else account.last_event.info
-        equity, leverage = state.get("equity", "unknown"), state.get("leverage", "?")
-        return f"account {self.endpoint.user}, equity {equity}, leverage {leverage}"
 
     def about(self) -> About:
         """Return what a report says of a venue whose fills are real; one on this machine is simulated as a whole."""

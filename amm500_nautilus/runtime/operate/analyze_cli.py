@@ -1,12 +1,9 @@
 """The commands that judge: ``amm500 analyze`` and ``amm500 verify``."""
 
 import argparse
-from collections.abc import Callable
 from pathlib import Path
 
-
-Handler = Callable[[argparse.Namespace], int]
-Add = Callable[[str, Handler, str], argparse.ArgumentParser]
+from amm500_nautilus.runtime.subcommand import Add
 
 
 def register(add: Add) -> None:

@@ -3,6 +3,7 @@
 import itertools
 import json
 import sqlite3
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -123,6 +124,48 @@ def is_halt(reason: str, numbers: dict[str, Any]) -> bool:
     return reason in HALTING or bool(numbers.get("halted"))
 
 
+@dataclass(frozen=True, slots=True)
+class _Told:
+    """What a journal tells of one session over all its runs; ``about`` and ``context`` are the last run's."""
+
+    minutes: list[sqlite3.Row]
+    runs: int
+    about: sqlite3.Row
+    context: dict[str, Any]
+    strategies: set[str]
+    fills: list[sqlite3.Row]
+    payments: list[sqlite3.Row]
+    raised: list[sqlite3.Row]
+    liquidations: list[sqlite3.Row]
+    quotes: list[sqlite3.Row]
+
+
+def _read_session(journal: sqlite3.Connection, path: Path, session: int | None) -> _Told:
+    wanted = session or int(rows(journal, "SELECT coalesce(max(session), 0) FROM equity")[0][0])
+    minutes = rows(journal, "SELECT * FROM equity WHERE session = ? ORDER BY ts_ns", wanted)
+    if not minutes:
+        raise InputError(f"has no minute of session {wanted or 1}", str(path), "a journal of a run")
+    runs = sorted({int(row["run"]) for row in minutes})
+    contexts = [report_context(journal, run) for run in runs]
+    span = first, last = int(minutes[0]["ts_ns"]), int(minutes[-1]["ts_ns"])
+    raised = "SELECT ts_ns, reason, numbers FROM decision WHERE subject = 'reason' AND approved = 0 AND ts_ns BETWEEN ? AND ?"
+    dead = "SELECT ts_ns FROM event WHERE kind = 'liquidation' AND ts_ns BETWEEN ? AND ?"
+    return _Told(
+        minutes=minutes,
+        runs=len(runs),
+        about=rows(journal, "SELECT * FROM run WHERE id = ?", runs[-1])[0],
+        context=contexts[-1],
+        strategies={str(context.get("strategy_hash", "")) for context in contexts},
+        fills=rows(
+            journal, "SELECT * FROM fill WHERE ts_ns BETWEEN ? AND ? ORDER BY rowid", first - NS, last + NS
+        ),
+        payments=rows(journal, "SELECT * FROM payment WHERE ts_ns BETWEEN ? AND ? ORDER BY ts_ns", *span),
+        raised=rows(journal, raised, *span),
+        liquidations=rows(journal, dead, *span),
+        quotes=rows(journal, "SELECT * FROM quote WHERE ts_ns BETWEEN ? AND ? ORDER BY ts_ns", *span),
+    )
+
+
 def of_journal(path: Path, session: int | None = None) -> Evidence:
     """
     Return the evidence of one session of a journal, the last one by default, over all runs in it.
@@ -134,41 +177,14 @@ def of_journal(path: Path, session: int | None = None) -> Evidence:
 
     """
     with reading(path) as journal:
-        wanted = session or int(rows(journal, "SELECT coalesce(max(session), 0) FROM equity")[0][0])
-        minutes = rows(journal, "SELECT * FROM equity WHERE session = ? ORDER BY ts_ns", wanted)
-        if not minutes:
-            raise InputError(f"has no minute of session {wanted or 1}", str(path), "a journal of a run")
-        runs = sorted({int(row["run"]) for row in minutes})
-        about = rows(journal, "SELECT * FROM run WHERE id = ?", runs[-1])[0]
-        context = report_context(journal, runs[-1])
-        strategies = {str(report_context(journal, run).get("strategy_hash", "")) for run in runs}
-        first, last = int(minutes[0]["ts_ns"]), int(minutes[-1]["ts_ns"])
-        fills = rows(
-            journal, "SELECT * FROM fill WHERE ts_ns BETWEEN ? AND ? ORDER BY rowid", first - NS, last + NS
-        )
-        paid = rows(journal, "SELECT * FROM payment WHERE ts_ns BETWEEN ? AND ? ORDER BY ts_ns", first, last)
-        raised = rows(
-            journal,
-            "SELECT ts_ns, reason, numbers FROM decision WHERE subject = 'reason' AND approved = 0 AND ts_ns BETWEEN ? AND ?",
-            first,
-            last,
-        )
-        dead = rows(
-            journal,
-            "SELECT ts_ns FROM event WHERE kind = 'liquidation' AND ts_ns BETWEEN ? AND ?",
-            first,
-            last,
-        )
-        two_sided = uptime(
-            rows(journal, "SELECT * FROM quote WHERE ts_ns BETWEEN ? AND ? ORDER BY ts_ns", first, last)
-        )[1]
-    funding = [row for row in paid if row["kind"] == "funding"]
-    transfers = [(int(row["ts_ns"]), float(row["amount"])) for row in paid if row["kind"] == "transfer"]
-    stamps = np.array([row["ts_ns"] for row in minutes], dtype=np.int64)
-    gaps = [f"the session took {len(runs)} runs"] if len(runs) > 1 else []
-    if len(strategies) > 1:
-        gaps.append("the strategy's configuration was changed between the runs")
-    gaps.append("time quoted on both sides is from samples every 5 s")
+        told = _read_session(journal, path, session)
+    about, context, minutes, fills = told.about, told.context, told.minutes, told.fills
+    funding = [row for row in told.payments if row["kind"] == "funding"]
+    transfers = [
+        (int(row["ts_ns"]), float(row["amount"])) for row in told.payments if row["kind"] == "transfer"
+    ]
+    halts = [row for row in told.raised if is_halt(row["reason"], json.loads(row["numbers"]))]
+    stamps = _times(minutes)
     return Evidence(
         name=str(about["name"]),
         mode=str(about["mode"]),
@@ -176,28 +192,33 @@ def of_journal(path: Path, session: int | None = None) -> Evidence:
         collateral=str(context.get("collateral", "")),
         source=str(context.get("source", f"the journal of {about['mode']} runs")),
         simulated=bool(context.get("simulated", about["mode"] != "live")),
-        start_ns=first,
-        end_ns=last,
+        start_ns=int(stamps[0]),
+        end_ns=int(stamps[-1]),
         ts_ns=stamps,
         equity=_numbers(minutes, "equity") - moved_before(stamps, transfers),
         position=_numbers(minutes, "position"),
         mid=_numbers(minutes, "mid"),
         leverage=_numbers(minutes, "leverage"),
         margin_ratio=_numbers(minutes, "margin_ratio"),
-        fill_ns=np.array([row["ts_ns"] for row in fills], dtype=np.int64),
+        fill_ns=_times(fills),
         fill_value=np.array([float(row["price"]) * float(row["size"]) for row in fills]),
         fill_is_maker=np.array([float(row["maker"]) for row in fills]),
-        funding_ns=np.array([row["ts_ns"] for row in funding], dtype=np.int64),
+        funding_ns=_times(funding),
         funding=np.array([float(row["amount"]) for row in funding]),
-        halt_ns=np.array(
-            [row["ts_ns"] for row in raised if is_halt(row["reason"], json.loads(row["numbers"]))],
-            dtype=np.int64,
-        ),
-        liquidation_ns=np.array([row["ts_ns"] for row in dead], dtype=np.int64),
-        two_sided=two_sided,
-        gaps=tuple(gaps),
-        strategy=strategies.pop() if len(strategies) == 1 else "",
+        halt_ns=_times(halts),
+        liquidation_ns=_times(told.liquidations),
+        two_sided=uptime(told.quotes)[1],
+        gaps=_gaps(told),
+        strategy=next(iter(told.strategies)) if len(told.strategies) == 1 else "",
     )
+
+
+def _gaps(told: _Told) -> tuple[str, ...]:
+    """Return what such evidence lacks beside a finished run's files, a sentence each."""
+    gaps = [f"the session took {told.runs} runs"] if told.runs > 1 else []
+    if len(told.strategies) > 1:
+        gaps.append("the strategy's configuration was changed between the runs")
+    return (*gaps, "time quoted on both sides is from samples every 5 s")
 
 
 def report_context(journal: sqlite3.Connection, run: int) -> dict[str, Any]:
@@ -205,6 +226,10 @@ def report_context(journal: sqlite3.Connection, run: int) -> dict[str, Any]:
     found = rows(journal, "SELECT value FROM saved WHERE name = ?", f"{REPORT}{run}")
     context: dict[str, Any] = json.loads(bytes(found[0][0])) if found else {}
     return context
+
+
+def _times(found: list[sqlite3.Row]) -> Ints:
+    return np.array([row["ts_ns"] for row in found], dtype=np.int64)
 
 
 def _numbers(found: list[sqlite3.Row], name: str) -> Floats:

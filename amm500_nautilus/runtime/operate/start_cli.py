@@ -1,19 +1,19 @@
 """``amm500 start``: ask for mode and length, check everything, then start supervisor and dashboard."""
 
 import argparse
-from collections.abc import Callable
+
+from amm500_nautilus.runtime.subcommand import Add
+from amm500_nautilus.runtime.subcommand import add_run_file
 
 
-Handler = Callable[[argparse.Namespace], int]
 MODES = ("paper", "testnet", "live")
 LENGTHS = {"7d": "7 days", "30d": "30 days", "open": "until stopped"}
 
 
-def register(add: Callable[[str, Handler, str], argparse.ArgumentParser]) -> None:
+def register(add: Add) -> None:
     """Add the command's parser."""
     sub = add("start", start, "ask for mode and length, check everything, and start a supervised run")
-    sub.add_argument("config", help="a YAML run file, for example configs/paper.yaml")
-    sub.add_argument("--set", dest="overrides", action="append", default=[], metavar="KEY=VALUE")
+    add_run_file(sub, "a YAML run file, for example configs/paper.yaml")
     sub.add_argument("--mode", choices=MODES, default=None, help="asked for otherwise")
     sub.add_argument(
         "--length", default=None, metavar="7d|30d|open", help="how long, for example 7d; open until stopped"

@@ -4,7 +4,6 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +12,16 @@ from amm500_catalog.errors import SourceUnavailableError
 from amm500_nautilus.runtime.config import load_config
 from amm500_nautilus.runtime.exits import DONE
 from amm500_nautilus.runtime.exits import FAILED
+from amm500_nautilus.runtime.subcommand import Add
+from amm500_nautilus.runtime.subcommand import Handler
+from amm500_nautilus.runtime.subcommand import add_overrides
+from amm500_nautilus.runtime.subcommand import add_run_file
 
 
-Handler = Callable[[argparse.Namespace], int]
-
-
-def register(add: Callable[[str, Handler, str], argparse.ArgumentParser]) -> None:
+def register(add: Add) -> None:
     """Add the commands."""
     sub = add("supervise", supervise, "run a node, start it again when it crashes, and cancel for it")
-    sub.add_argument("config", help="a YAML run file of mode paper, local, testnet or live")
-    sub.add_argument("--set", dest="overrides", action="append", default=[], metavar="KEY=VALUE")
+    add_run_file(sub, "a YAML run file of mode paper, local, testnet or live")
     sub.add_argument("--duration", default=None, help="how long, for example 7d; a restart keeps the end")
     sub.add_argument("--quiet", action="store_true", help="let the node print nothing but the result")
     sub.add_argument("--confirm-live", action="store_true", help="mode live: ask for LIVE at the terminal")
@@ -48,7 +47,7 @@ def _add_direct(sub: argparse.ArgumentParser) -> None:
         "--direct", action="store_true", help="at the venue itself, by a run file; needs no node"
     )
     if "overrides" not in known:
-        sub.add_argument("--set", dest="overrides", action="append", default=[], metavar="KEY=VALUE")
+        add_overrides(sub)
     sub.add_argument(
         "--all", dest="takes_all", action="store_true", help="with --direct: orders that are not ours too"
     )

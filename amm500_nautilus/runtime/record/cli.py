@@ -2,7 +2,6 @@
 
 import argparse
 from collections import Counter
-from collections.abc import Callable
 from pathlib import Path
 
 from amm500_nautilus.runtime.config import load_config
@@ -15,6 +14,8 @@ from amm500_nautilus.runtime.record.session import NAMES
 from amm500_nautilus.runtime.replay import cli as replay_cli
 from amm500_nautilus.runtime.replay.data import data_of
 from amm500_nautilus.runtime.replay.log import open_recording
+from amm500_nautilus.runtime.subcommand import Add
+from amm500_nautilus.runtime.subcommand import add_run_file
 
 
 def run(args: argparse.Namespace) -> int:
@@ -36,18 +37,15 @@ def run(args: argparse.Namespace) -> int:
     return FAILED if done.failure is not None or done.dropped or not counts["book"] else DONE
 
 
-def register(
-    add: Callable[[str, Callable[[argparse.Namespace], int], str], argparse.ArgumentParser],
-) -> None:
+def register(add: Add) -> None:
     """Add ``record``, and ``replay-diff``, which reads what a recorded run left."""
-    parser = add("record", run, "record the market of a run file to disk, without trading")
-    parser.add_argument("config", help="a YAML run file, for example configs/paper.yaml")
-    parser.add_argument("--set", dest="overrides", action="append", default=[], metavar="KEY=VALUE")
-    parser.add_argument(
+    sub = add("record", run, "record the market of a run file to disk, without trading")
+    add_run_file(sub, "a YAML run file, for example configs/paper.yaml")
+    sub.add_argument(
         "--duration", default=None, help="how long, for example 120s, 6h or 7d; otherwise until stopped"
     )
-    parser.add_argument(
+    sub.add_argument(
         "--out", type=Path, default=None, help="the directory (runs/<name>-recording-<utc> by default)"
     )
-    parser.add_argument("--quiet", action="store_true", help="print nothing but the result")
+    sub.add_argument("--quiet", action="store_true", help="print nothing but the result")
     replay_cli.register(add)

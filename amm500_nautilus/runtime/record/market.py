@@ -1,7 +1,6 @@
 """A market recorded without trading: every frame of its streams as received, and what REST said of it at the start."""
 
 import asyncio
-import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,10 +14,9 @@ import msgspec
 from amm500_catalog.errors import SourceUnavailableError
 from amm500_nautilus.runtime.config import RunConfig
 from amm500_nautilus.runtime.node.endpoint import Endpoint
-from amm500_nautilus.runtime.node.endpoint import LoopbackProcess
 from amm500_nautilus.runtime.node.market import MarketNow
 from amm500_nautilus.runtime.node.market import look_at_market
-from amm500_nautilus.runtime.node.modes import refuse_key
+from amm500_nautilus.runtime.node.modes import loopback_of
 from amm500_nautilus.runtime.node.paper import candidates
 from amm500_nautilus.runtime.node.paper import paper_endpoint
 from amm500_nautilus.runtime.node.stopping import StopSignals
@@ -74,16 +72,7 @@ def venue_of(config: RunConfig) -> Iterator[Endpoint]:
     if config.mode != "local":
         yield paper_endpoint(config)
         return
-    refuse_key(config, os.environ)
-    process = LoopbackProcess(
-        flow=config.live.flow,
-        equity=str(config.account.equity),
-        seed=config.seed,
-        dex=split_coin(config.market.coin)[0],
-        coin=config.market.coin,
-        block_ms=config.live.block_ms,
-    )
-    with process:
+    with loopback_of(config) as process:
         yield process.endpoint()
 
 
@@ -195,6 +184,17 @@ class MarketRecorder:
         return on_down
 
 
+def _header(mode: str, endpoint: Endpoint, market: MarketNow) -> dict[str, Any]:
+    return {
+        "mode": mode,
+        "coin": market.coin,
+        "nets_own_orders": False,
+        "touch": list(market.touch),
+        "simulated": endpoint.url not in (MAINNET_URL, TESTNET_URL),
+        "began_ns": time.time_ns(),
+    }
+
+
 def record_market(
     config: RunConfig, *, seconds: float | None, out: Path | None, progress: Progress
 ) -> MarketRecording:
@@ -227,15 +227,7 @@ def record_market(
         directory = RunDirectory.named(f"{config.name}-recording", out)
         directory.write_config(config)
         folder = directory.path / FOLDER
-        facts = {
-            "mode": config.mode,
-            "coin": market.coin,
-            "nets_own_orders": False,
-            "touch": list(market.touch),
-            "simulated": endpoint.url not in (MAINNET_URL, TESTNET_URL),
-            "began_ns": time.time_ns(),
-        }
-        write_header(folder, facts, market.instrument)
+        write_header(folder, _header(config.mode, endpoint, market), market.instrument)
         loop = asyncio.new_event_loop()
         try:
             rest = loop.run_until_complete(_rest(endpoint.url, market.coin))

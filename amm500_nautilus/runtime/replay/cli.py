@@ -1,7 +1,6 @@
 """``amm500 replay-diff``: what a recorded run and its replay do not share, printed."""
 
 import argparse
-from collections.abc import Callable
 from pathlib import Path
 
 from amm500_nautilus.report.parity import Difference
@@ -14,6 +13,7 @@ from amm500_nautilus.runtime.replay.compare import EQUAL
 from amm500_nautilus.runtime.replay.compare import ReplayDiff
 from amm500_nautilus.runtime.replay.compare import replay_diff
 from amm500_nautilus.runtime.replay.compare import write_diff
+from amm500_nautilus.runtime.subcommand import Add
 
 
 SHOWN = 10
@@ -98,9 +98,7 @@ def run(args: argparse.Namespace) -> int:
     return DONE if diff.verdict == EQUAL else FAILED
 
 
-def register(
-    add: Callable[[str, Callable[[argparse.Namespace], int], str], argparse.ArgumentParser],
-) -> None:
+def register(add: Add) -> None:
     """Add the command."""
     parser = add(
         "replay-diff", run, "play a recorded run again through the backtest and list where they differ"

@@ -156,6 +156,33 @@ class _Session:
     is_paper: bool
     is_whole: bool
 
+    def filled_again(self, config: RunConfig, *, keep_made: bool) -> FillReplay:
+        """Put the recorded orders into the simulated exchange, with or without the trades that they made."""
+        return replay_fills(
+            self.recording,
+            config,
+            self.own,
+            until_ns=self.until_ns,
+            equity=self.equity,
+            keep_made=keep_made,
+            by_receipt=self.is_paper,
+        )
+
+    def traded_anew(
+        self, config: RunConfig, decisions: DecisionReplay, took: Sequence[tuple[int, int]]
+    ) -> ClosedReplay:
+        """Let the strategy trade the whole session once more; ``took`` says how long each action was on its way."""
+        return replay_closed(
+            self.recording,
+            config,
+            self.own,
+            decisions.decided,
+            steps=self.steps,
+            took=took,
+            until_ns=self.until_ns,
+            equity=self.equity,
+        )
+
 
 def _read(recording: Recording) -> _Session:
     instrument = recording.instrument
@@ -225,40 +252,18 @@ def replay_diff(
         raise InputError("holds the market alone, no strategy ran", str(path), "a run with live.record: true")
     config = _run_config(path, recording, overrides)
     session = _read(recording)
-    instrument = recording.instrument
     progress(0.1, "deciding again")
-    settings = strategy_config(config, instrument, nets_own_orders=recording.nets_own_orders)
+    settings = strategy_config(config, recording.instrument, nets_own_orders=recording.nets_own_orders)
     replayer = DecisionReplayer(recording, settings, cause=CONFIG if overrides else None)
-    attach_forecast(replayer.maker, config, instrument.info["coin"], progress.say)
+    attach_forecast(replayer.maker, config, recording.instrument.info["coin"], progress.say)
     decisions = replayer.run()
     progress(0.4, "the recorded orders at the simulated exchange")
-    fills, alone = (
-        replay_fills(
-            recording,
-            config,
-            session.own,
-            until_ns=session.until_ns,
-            equity=session.equity,
-            keep_made=keep,
-            by_receipt=session.is_paper,
-        )
-        for keep in (True, False)
-    )
-    actions = recording.actions()
-    took = action_times(session.steps, actions) or answer_times(session.own)
+    fills, alone = (session.filled_again(config, keep_made=keep) for keep in (True, False))
+    took = action_times(session.steps, recording.actions()) or answer_times(session.own)
     again = None
     if closed:
         progress(0.7, "trading anew")
-        again = replay_closed(
-            recording,
-            config,
-            session.own,
-            decisions.decided,
-            steps=session.steps,
-            took=took,
-            until_ns=session.until_ns,
-            equity=session.equity,
-        )
+        again = session.traded_anew(config, decisions, took)
     first, last = session.steps[0].ns, min(session.steps[-1].ns, session.until_ns)
     return ReplayDiff(
         recording=recording,

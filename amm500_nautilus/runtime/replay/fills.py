@@ -59,6 +59,8 @@ PLACE: Final = "place"
 MODIFY: Final = "modify"
 CANCEL: Final = "cancel"
 LEFT_OVER: Final = "left over"
+# an order is filled by books, quotes and trades
+NOT_THE_BOOK: Final = (IndexPriceUpdate, FundingRateUpdate)
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -299,6 +301,14 @@ def script_venue_config(config: RunConfig, instrument: Any, equity: Decimal) -> 
     )
 
 
+def play(engine: Any, strategy: Any, data: list[Any]) -> None:
+    """Run a strategy over data in an engine that has its venue, and end the engine."""
+    engine.add_strategy(strategy)
+    engine.add_data(data, validate=False, sort=True)
+    engine.run()
+    engine.dispose()
+
+
 def replay_fills(
     recording: Recording,
     config: RunConfig,
@@ -334,11 +344,7 @@ def replay_fills(
     tick, lot = instrument.price_increment.as_decimal(), instrument.size_increment.as_decimal()
     netting = Netting(own, tick, lot)
     drop = own.taken_trades if keep_made else own.taken_trades | own.made_trades
-    heard = (
-        each
-        for each in data_of(recording, netting)
-        if not isinstance(each, IndexPriceUpdate | FundingRateUpdate)
-    )
+    heard = (each for each in data_of(recording, netting) if not isinstance(each, NOT_THE_BOOK))
     data = [each for each in in_order(heard, drop, by_receipt=by_receipt) if each.ts_init < until_ns]
     engine, listener = make_engine(), FillListener()
     venue = add_simulated_venue(
@@ -350,10 +356,7 @@ def replay_fills(
     )
     script = OrderScript(instrument, own.orders, commands_of(own, until_ns))
     script.venue = venue
-    engine.add_strategy(script)
-    engine.add_data(data, validate=False, sort=True)
-    engine.run()
-    engine.dispose()
+    play(engine, script, data)
     recorded = [fill for fill in own.fills() if fill.ts_ns < until_ns]
     replayed = rows_of_ledger(listener.fills)
     causes = {fill.client_order_id: _why_more(fill) for fill in listener.fills}

@@ -1,7 +1,6 @@
 """The ``amm500`` commands of research: sweep, montecarlo, proxy, and the queue's calibration."""
 
 import argparse
-from collections.abc import Callable
 from pathlib import Path
 
 from amm500_nautilus.research.gates import GATE_LEVERAGE
@@ -9,10 +8,8 @@ from amm500_nautilus.runtime.config import load_config
 from amm500_nautilus.runtime.exits import DONE
 from amm500_nautilus.runtime.exits import FAILED
 from amm500_nautilus.runtime.progress import Progress
-
-
-Handler = Callable[[argparse.Namespace], int]
-Add = Callable[[str, Handler, str], argparse.ArgumentParser]
+from amm500_nautilus.runtime.subcommand import Add
+from amm500_nautilus.runtime.subcommand import add_run_file
 
 
 def sweep(args: argparse.Namespace) -> int:
@@ -157,10 +154,7 @@ def register(add: Add) -> None:
         sweep,
         "search a run file's sweep section over many backtests on Ray; taken up again with the same --out",
     )
-    sub.add_argument(
-        "config", help="a YAML run file with a sweep section, for example configs/sweep_grid.yaml"
-    )
-    sub.add_argument("--set", dest="overrides", action="append", default=[], metavar="KEY=VALUE")
+    add_run_file(sub, "a YAML run file with a sweep section, for example configs/sweep_grid.yaml")
     sub.add_argument("--out", type=Path, default=None, help="the sweep's folder; an unfinished one goes on")
     sub.add_argument(
         "--address", default=None, metavar="HOST:PORT", help="a Ray cluster; one on this machine by default"

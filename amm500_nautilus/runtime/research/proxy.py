@@ -11,6 +11,7 @@ import pandas as pd
 from rich.console import Console
 
 from amm500_catalog.errors import InputError
+from amm500_catalog.sources.base import BarFrame
 from amm500_catalog.sources.files import ColumnMap
 from amm500_catalog.sources.files import read_bars
 from amm500_nautilus.report.buffers import write_json
@@ -64,18 +65,7 @@ def proxy_report(
     """
     columns = ColumnMap(timezone=timezone)
     first = read_bars(proxy, columns=columns)
-    if target.endswith(".json"):
-        second = prints_as_bars(target, first.bars)
-        kind = "last print in each of the proxy's bars"
-    else:
-        frame = read_bars(target, columns=columns)
-        if frame.interval_s != first.interval_s:
-            raise InputError(
-                f"has bars of {frame.interval_s} s and the proxy of {first.interval_s} s",
-                target,
-                "bars of one length",
-            )
-        second, kind = frame.bars, "bars"
+    second, kind = _target_bars(target, first, columns)
     try:
         moves = common_returns(first.bars, second)
         returns = compare_returns(*moves)
@@ -95,6 +85,20 @@ def proxy_report(
         "sentences": list(lines),
     }
     return ProxyReport(lines, facts)
+
+
+def _target_bars(target: str, first: BarFrame, columns: ColumnMap) -> tuple[pd.DataFrame, str]:
+    """Return the target's bars, as long as the proxy's, and what they were made from."""
+    if target.endswith(".json"):
+        return prints_as_bars(target, first.bars), "last print in each of the proxy's bars"
+    frame = read_bars(target, columns=columns)
+    if frame.interval_s != first.interval_s:
+        raise InputError(
+            f"has bars of {frame.interval_s} s and the proxy of {first.interval_s} s",
+            target,
+            "bars of one length",
+        )
+    return frame.bars, "bars"
 
 
 def prints_as_bars(path: str, bars: pd.DataFrame) -> pd.DataFrame:

@@ -293,6 +293,7 @@ class RayPool:
                         configure_logging=False,
                     )
             except Exception as error:
+                # whatever it was, nothing of the attempt may stay
                 self._ray.shutdown()
                 for pid in children() - before:
                     # it no longer knows them, and they would only slow the next attempt
@@ -305,6 +306,7 @@ class RayPool:
                     raise SourceUnavailableError(
                         f"Ray did not start on this machine in {START_ATTEMPTS} attempts: it is too busy ({error})"
                     ) from error
+                logging.getLogger(__name__).warning("Ray did not start, %s attempts left: %s", left, error)
             else:
                 return folder
         raise AssertionError("the last attempt returns or raises")

@@ -194,9 +194,36 @@ def read_bars(
         One sentence: the file, the row, the value, and what is allowed.
 
     """
-    columns = columns or ColumnMap()
     name = _shown(path)
     raw, header_lines = _read_table(path, name, storage_options or {})
+    bars, is_close, notes = _checked_rows(raw, columns or ColumnMap(), duplicates, name, header_lines)
+    rows = bars.index.to_numpy()
+    bars = bars.reset_index(drop=True)
+    stamps = bars["ts_open_ns"].to_numpy()
+    step = interval_s or _interval(stamps, name)
+    check_spacing(stamps, step, path=name, gap_s=gap_intervals(step) * step, header_lines=header_lines)
+    if is_close:
+        bars["ts_open_ns"] -= step * NS
+    bars.insert(1, "ts_close_ns", bars["ts_open_ns"] + step * NS)
+    if calendar is not None:
+        _check_calendar(bars, rows, calendar, name, header_lines)
+    sessions = session_spans(bars, step, gap_intervals=gap_intervals(step))
+    if missing := sum((end - start) // (step * NS) for start, end in sessions) - len(bars):
+        notes.append(f"{missing} bars missing inside sessions; left as gaps")
+    return BarFrame(
+        bars=bars,
+        interval_s=step,
+        source="file",
+        symbol=symbol or Path(path).stem,
+        sessions=sessions,
+        notes=tuple(notes),
+    )
+
+
+def _checked_rows(
+    raw: pd.DataFrame, columns: ColumnMap, duplicates: DuplicatePolicy, name: str, header_lines: int
+) -> tuple[pd.DataFrame, bool, list[str]]:
+    """Return the rows in their columns, whether their times are closes, and notes; the index keeps each row's place in the file."""
     time_name, is_close = _time_column(raw, columns, name)
     stamps = _times_ns(raw[time_name], time_name, columns, name, header_lines)
     check_times(stamps, path=name, header_lines=header_lines)
@@ -210,33 +237,7 @@ def read_bars(
     bars, dropped = drop_duplicates(bars, path=name, policy=duplicates, header_lines=header_lines)
     if dropped:
         notes.append(f"{dropped} exact copies of a row dropped")
-    rows = bars.index.to_numpy()
-    bars = bars.reset_index(drop=True)
-    step = interval_s or _interval(bars["ts_open_ns"].to_numpy(), name)
-    check_spacing(
-        bars["ts_open_ns"].to_numpy(),
-        step,
-        path=name,
-        gap_s=gap_intervals(step) * step,
-        header_lines=header_lines,
-    )
-    if is_close:
-        bars["ts_open_ns"] -= step * NS
-    bars.insert(1, "ts_close_ns", bars["ts_open_ns"] + step * NS)
-    if calendar is not None:
-        _check_calendar(bars, rows, calendar, name, header_lines)
-    sessions = session_spans(bars, step, gap_intervals=gap_intervals(step))
-    missing = sum((end - start) // (step * NS) for start, end in sessions) - len(bars)
-    if missing:
-        notes.append(f"{missing} bars missing inside sessions; left as gaps")
-    return BarFrame(
-        bars=bars,
-        interval_s=step,
-        source="file",
-        symbol=symbol or Path(path).stem,
-        sessions=sessions,
-        notes=tuple(notes),
-    )
+    return bars, is_close, notes
 
 
 def _shown(path: str) -> str:
