@@ -8,9 +8,14 @@ compile() {
   ${UV:-.venv/bin/python -m uv} pip compile pyproject.toml --quiet --python-version 3.12 --generate-hashes --no-emit-index-url \
     --no-emit-find-links --no-header --universal "$@" -o "requirements/$out.lock"
 }
-compile run
-compile live --extra live
-compile research --extra research
+# what users install is what the tests ran with
 compile dev --extra dev
-compile ml --extra ml --extra dev -c requirements/dev.lock
-compile ops --extra live --extra ops -c requirements/dev.lock
+for out in run live research ml ops; do
+  case $out in
+    run) extras=() ;;
+    ml) extras=(--extra ml --extra dev) ;;
+    ops) extras=(--extra live --extra ops) ;;
+    *) extras=(--extra "$out") ;;
+  esac
+  compile "$out" "${extras[@]}" -c requirements/dev.lock
+done
