@@ -1,5 +1,6 @@
 """What the engine benchmarks share: generated data, our whole run assembled on an engine, and the figures of a process."""
 
+import gc
 import resource
 import time
 from pathlib import Path
@@ -124,7 +125,15 @@ def feed(engine: Any, batch: list[Any]) -> float:
     engine.add_data(batch, validate=False, sort=True)
     engine.run(streaming=True)
     engine.clear_data()
+    gc.collect(1)
     return time.process_time() - began
+
+
+def rest_collector() -> None:
+    """Let the collector of cycles rest while batches run, as a backtest does: it looks for young ones after each batch only."""
+    gc.collect()
+    gc.freeze()
+    gc.disable()
 
 
 def rss_mb() -> float:

@@ -41,6 +41,7 @@ from benchmarks.bench_run import dataset_of
 from benchmarks.bench_run import feed
 from benchmarks.bench_run import loop_us
 from benchmarks.bench_run import peak_mb
+from benchmarks.bench_run import rest_collector
 from benchmarks.bench_run import rss_mb
 from benchmarks.bench_run import run_config
 
@@ -191,8 +192,7 @@ def paired(folder: Path, hours: float) -> dict[str, float]:
     replay, replayer = bare_engine(config, dataset)
     spent = {"decode": 0.0, "ours": 0.0, "bare": 0.0, "bare + commands": 0.0}
     commands = 0
-    gc.collect()
-    gc.freeze()
+    rest_collector()
     batches = dataset.batches(end_ns=min(end, dataset.info.end_ns))
     while True:
         began = time.process_time()
@@ -206,6 +206,7 @@ def paired(folder: Path, hours: float) -> dict[str, float]:
         sent.clear()
         spent["bare"] += feed(bare, batch)
         spent["bare + commands"] += feed(replay, batch)
+    gc.enable()
     gc.unfreeze()
     result = {name: 1e3 * value / (hours * 3_600) for name, value in spent.items()}
     result |= {
@@ -230,8 +231,7 @@ def alone(folder: Path, hours: float) -> dict[str, float]:
     end = min(dataset.info.start_ns + int(hours * 3_600 * NS), dataset.info.end_ns)
     began = time.process_time()
     ours = OurRun(config, dataset, folder / "alone")
-    gc.collect()
-    gc.freeze()
+    rest_collector()
     for batch in dataset.batches(end_ns=end):
         feed(ours.engine, batch)
     ours.finish()

@@ -73,7 +73,8 @@ from hyperliquid_hip3.instruments import make_instrument
 
 
 NS = 1_000_000_000
-ORDER_RATE = "1000000/00:00:01"
+# far more than a ladder sends; the engine keeps as many times of sending as it would let pass
+ORDER_RATE = "10000/00:00:01"
 Watch = Callable[[int, float], None]
 
 

@@ -22,6 +22,7 @@ class DisplayedBook:
     __slots__ = (
         "_changes",
         "_quote",
+        "_read_first",
         "_read_quote",
         "_read_side",
         "_sides",
@@ -33,6 +34,7 @@ class DisplayedBook:
     def __init__(self) -> None:
         self._sides: dict[int, Levels] = {1: _EMPTY, -1: _EMPTY}
         self._read_side: Callable[[int], Levels] | None = None
+        self._read_first: Callable[[int], int] | None = None
         self._changes: dict[int, dict[int, int]] = {}
         self._quote: Quote | None = None
         self._read_quote: Callable[[], Quote] | None = None
@@ -40,11 +42,18 @@ class DisplayedBook:
         self.quote_ts = 0
         self.ts_ns = 0
 
-    def replace(self, ts_ns: int, read_side: Callable[[int], Levels]) -> None:
-        """Take a snapshot as a function from side (1 bids, -1 asks) to (ticks, lots), best level first."""
+    def replace(
+        self, ts_ns: int, read_side: Callable[[int], Levels], read_first: Callable[[int], int] | None = None
+    ) -> None:
+        """
+        Take a snapshot as a function from side (1 bids, -1 asks) to (ticks, lots), best level first.
+
+        ``read_first`` gives the first price of a side alone where that is cheaper, 0 where the whole side must be read for it.
+        """
         self.incremental = False
         self.ts_ns = ts_ns
         self._read_side = read_side
+        self._read_first = read_first
         self._sides = {}
 
     def change(self, ts_ns: int, book_side: int, ticks: int, lots: int) -> None:
@@ -92,6 +101,8 @@ class DisplayedBook:
         if self.incremental:
             book = self._changes[side]
             return (max(book) if side > 0 else min(book)) if book else 0
+        if side not in self._sides and self._read_first is not None and (first := self._read_first(side)):
+            return first
         prices = self.side(side)[0]
         return prices[0] if prices else 0
 

@@ -208,10 +208,13 @@ class VenueExecClient(BacktestExecClient):
         due = max(arrival, not_before)
         if self._outages is not None:
             due = max(due, self._outages.end_of(due) or 0)
+        last_due = self._last_due
         for order_id in order_ids:
-            due = max(due, self._last_due.get(order_id, 0))
+            earlier = last_due.get(order_id)
+            if earlier is not None and earlier > due:
+                due = earlier
         for order_id in order_ids:
-            self._last_due[order_id] = due
+            last_due[order_id] = due
         self._sequence += 1
         heapq.heappush(self.inflight, (due, self._sequence, command, action))
 

@@ -6,7 +6,10 @@ from typing import Any
 
 import pandas as pd
 from nautilus_trader.analysis.analyzer import PortfolioAnalyzer
+from nautilus_trader.common.component import TestClock
 from nautilus_trader.model.events import PositionClosed
+
+from amm500_nautilus.simulation.matching import rest_matching
 
 
 ACCOUNT_EVENTS_KEPT_S = 2 * 3_600
@@ -107,7 +110,8 @@ def keep_engine_flat(engine: Any, venue: Any = None) -> EngineCare:
     engine : BacktestEngine
         The engine, before it runs.
     venue : SimulatedVenue, optional
-        Its module calls ``settle`` after every event; without one the caller does.
+        Its module calls ``settle`` after every event; without one the caller does. What the engine does beside the venue and nobody
+        reads is left out: its own matching, and the ledger's last account report told again at every order event.
 
     """
     analyzer = engine.portfolio.analyzer
@@ -115,7 +119,19 @@ def keep_engine_flat(engine: Any, venue: Any = None) -> EngineCare:
         analyzer.__class__ = FlatAnalyzer
         analyzer.adopt()
     care = EngineCare(engine)
-    engine.kernel.msgbus.subscribe(topic="events.position.*", handler=care.on_position_event)
+    msgbus = engine.kernel.msgbus
+    msgbus.subscribe(topic="events.position.*", handler=care.on_position_event)
     if venue is not None:
         venue.module.care = care
+        _leave_out_unread(engine, venue)
     return care
+
+
+def _leave_out_unread(engine: Any, venue: Any) -> None:
+    kernel = engine.kernel
+    if venue.config.account == "ledger":
+        # the portfolio repeats the last report at each order event; with the ledger every change of the account is a report already
+        kernel.msgbus.unsubscribe(topic="events.order.*", handler=engine.portfolio.on_order_event)
+    # a live node has no exchange, and a paper run's is on the wall clock, where there is time for it
+    if (exchange := venue.module.exchange) is not None and isinstance(kernel.clock, TestClock):
+        rest_matching(exchange, venue.module.instrument_id, kernel.clock)

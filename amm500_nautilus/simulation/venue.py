@@ -226,8 +226,12 @@ class VenueModule(SimulationModule):
         def read(side: int) -> Levels:
             return self._read_levels(bids if side > 0 else asks)
 
-        self._book.replace(ts, read)
+        def read_first(side: int) -> int:
+            first = bids[0] if side > 0 else asks[0]
+            return first.price.raw // tick_raw if first.size.raw else 0
+
         tick_raw = self._tick_raw
+        self._book.replace(ts, read, read_first)
         bid = bids[0].price.raw // tick_raw
         ask = asks[0].price.raw // tick_raw
         fills = self._fills
@@ -356,7 +360,17 @@ class VenueModule(SimulationModule):
             self._desk.filled(resting, lots)
             if resting.key in canceled:
                 continue
-            if resting.reduce_only or not checks or covers(resting.side, lots, resting.ticks):
+            if resting.reduce_only:
+                # one event may reach several orders, and those before this one have changed the position
+                room = max(0, -resting.side * self._ledger.position_lots)
+                if room:
+                    closing = min(lots, room)
+                    self._book_fill(ts, resting.payload, resting.ticks, closing, resting, by_trade=by_trade)
+                if lots > room and resting.lots <= 0:
+                    # what still rests was cut to the position with the fill that changed it
+                    canceled.add(resting.key)
+                    self._client.cancel_resting(ts, resting)  # type: ignore[union-attr]
+            elif not checks or covers(resting.side, lots, resting.ticks):
                 self._book_fill(ts, resting.payload, resting.ticks, lots, resting, by_trade=by_trade)
             else:
                 canceled.add(resting.key)
