@@ -52,7 +52,7 @@ class CancelItem:
     """
     One order to be canceled: by our own id, or by the venue's number for an order that was adopted without one.
 
-    ``is_command`` is False for a cancel that nobody but the adapter asked for.
+    ``is_command`` is False for a cancel that nobody but the adapter asked for, ``is_repeat`` True for one that went before.
     """
 
     key: str
@@ -61,6 +61,7 @@ class CancelItem:
     oid: int | None = None
     wire: Wire | None = None
     is_command: bool = True
+    is_repeat: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,9 +16,7 @@ from functools import partial
 from typing import Any
 from typing import Final
 
-from hyperliquid_hip3.actions import Action
 from hyperliquid_hip3.actions import OrderSpec
-from hyperliquid_hip3.actions import cancel_action
 from hyperliquid_hip3.batches import cancel_item
 from hyperliquid_hip3.batches import made_ahead
 from hyperliquid_hip3.batches import modify_item
@@ -45,6 +43,7 @@ from hyperliquid_hip3.errors import SigningError
 from hyperliquid_hip3.fill_order import in_order
 from hyperliquid_hip3.notices import NoticeKind
 from hyperliquid_hip3.reconcile import FillLedger
+from hyperliquid_hip3.repeats import CancelRepeats
 from hyperliquid_hip3.replies import Accepted as ActionAccepted
 from hyperliquid_hip3.replies import FilledNow
 from hyperliquid_hip3.replies import OrderError
@@ -153,10 +152,17 @@ class OrderDesk:
             venue_ms=sender.venue_ms,
             apply=self._apply,
             on_fills=self.on_fills,
-            on_unknown=self._on_unknown,
+            on_unknown=self.report_stranger,
             notify=owner.on_notice,
             query_after_ns=query_after_ns,
             now_ns=now_ns,
+            monotonic_ns=monotonic_ns,
+        )
+        self._repeats = CancelRepeats(
+            loop,
+            self.shelf,
+            dispatch=self._dispatch,
+            notify=partial(owner.on_notice, NoticeKind.UNKNOWN_OUTCOME),
             monotonic_ns=monotonic_ns,
         )
         self._storage = storage
@@ -224,7 +230,7 @@ class OrderDesk:
         track = self._known(key)
         if self._deferred.pop(key, None) is not None:
             self._drop_modify(track)
-        if track.is_closed or (track.cancel is not None and not track.is_unknown):
+        if track.is_closed or (track.cancel is not None and (key in self._repeats or not track.is_unknown)):
             if is_command:
                 self._coalescer.count(cancels=1)
             self._schedule()
@@ -255,8 +261,10 @@ class OrderDesk:
         self._schedule()
 
     async def settle(self) -> None:
-        """Wait until every action that left is answered, or known not to be."""
-        await asyncio.gather(*self._posts, return_exceptions=True)
+        """Wait until every action that left is answered, or known not to be, and end the repeats of cancels."""
+        posts = tuple(self._posts)
+        await self._repeats.settle()
+        await asyncio.gather(*posts, return_exceptions=True)
 
     def flush(self) -> None:
         """Send everything queued now."""
@@ -409,16 +417,22 @@ class OrderDesk:
             self._answer(items, ActionResult(not_done=f"NOT_SENT: {error}"))
             return
         self.actions_sent += 1
+        is_cancel = isinstance(items[0], CancelItem)
+        if is_cancel:
+            self._repeats.sent(items)
         # begun at once: in a turn of its own the bytes would wait for all the engine's events that are queued
-        posting = asyncio.Task(self._post(items, prepared), loop=self._loop, eager_start=True)
+        post = self._post(items, prepared, goes_again=is_cancel)
+        posting = asyncio.Task(post, loop=self._loop, eager_start=True)
         task = self._spawn(asyncio.wait_for(posting, None))
         self._posts.add(task)
         task.add_done_callback(self._posts.discard)
         own = sum(not isinstance(item, PlaceItem) and not item.is_command for item in items)
         self._sender.charge(ACTION_TYPES[kind], own)
 
-    async def _post(self, items: list[Item], prepared: Prepared) -> None:
-        self._answer(items, await self._sender.post(prepared))
+    async def _post(self, items: list[Item], prepared: Prepared, *, goes_again: bool) -> None:
+        result = await self._sender.post(prepared, goes_again=goes_again)
+        if not (goes_again and self._repeats.keeps(items, result)):
+            self._answer(items, result)
 
     # -- inside: answers -------------------------------------------------------------------------------
 
@@ -437,11 +451,13 @@ class OrderDesk:
                 return
             for item, outcome in zip(items, outcomes, strict=True):
                 self._outcome(item, outcome)
+            self._repeats.answered(items)
         else:
             self._unknown(items, result.unknown_until_ms or self._sender.venue_ms(), "no answer")
 
     def _unknown(self, items: list[Item], until_ms: int, why: str) -> None:
-        self._owner.on_notice(NoticeKind.UNKNOWN_OUTCOME, f"{len(items)} commands: {why}")
+        if not (isinstance(items[0], CancelItem) and items[0].is_repeat):
+            self._owner.on_notice(NoticeKind.UNKNOWN_OUTCOME, f"{len(items)} commands: {why}")
         for item in items:
             track = self.shelf.track(item.key)
             if track is None or track.is_closed:
@@ -453,6 +469,7 @@ class OrderDesk:
             else:
                 track.cancel_lost(until_ms)
             self.doubts.note(track)
+        self._repeats.lost(items)
 
     def _outcome(self, item: Item, outcome: Outcome) -> None:
         track = self.shelf.track(item.key)
@@ -514,9 +531,6 @@ class OrderDesk:
 
     def report_stranger(self, order: OpenOrder) -> None:
         """Say once that an order rests that is not ours."""
-        self._on_unknown(order)
-
-    def _on_unknown(self, order: OpenOrder) -> None:
         if self.cloids.client_order_id(order.cloid) is None:
             self._stranger(order.oid, f"order {order.oid} rests", order.coin)
 
@@ -547,6 +561,7 @@ class OrderDesk:
             self._trim(track)
             self._undefer(track)
         self.doubts.note(track)
+        self._repeats.note(track)
 
     def _undefer(self, track: OrderTrack) -> None:
         if track.key in self._deferred and track.phase is Phase.OPEN and track.modify is None:
@@ -582,13 +597,4 @@ class OrderDesk:
             f"order {track.key} rests after its end, it is canceled",
             is_alarm=True,
         )
-        action = cancel_action([(self.shelf.spec(track.key).asset, oid)])
-        self._spawn(self._send_cancel(action))
-
-    async def _send_cancel(self, action: Action) -> None:
-        try:
-            await self._sender.send(action)
-        except SigningError as error:
-            self._owner.on_notice(
-                NoticeKind.UNKNOWN_OUTCOME, f"a cancel was not sent: {error}", is_alarm=True
-            )
+        self._spawn(self._repeats.cancel_number(self._sender, self.shelf.spec(track.key).asset, oid))

@@ -52,9 +52,19 @@ class PendingModify:
 
 @dataclass(slots=True)
 class PendingCancel:
-    """A cancel that is queued or on its way; ``is_gone`` when the venue answered that there is no such order, ``is_done`` when it did it."""
+    """
+    A cancel that is queued or on its way.
+
+    ``is_gone`` when the venue answered that there is no such order, ``is_done`` when it did it, ``goes_again`` while it is repeated.
+    """
 
     is_sent: bool = False
     is_gone: bool = False
     is_done: bool = False
+    goes_again: bool = False
     unknown_until_ms: int | None = None
+
+    @property
+    def is_overdue(self) -> bool:
+        """Whether it failed, where the order still rests after all that was sent could happen: not while it goes again."""
+        return self.is_gone or (self.unknown_until_ms is not None and not self.goes_again)

@@ -1,7 +1,7 @@
 """
 Signed actions out, and what is known of each afterwards: answered, certainly not done, or unknown until a time.
 
-A nonce is used once, and an action is never sent twice. With ``expiresAfter`` an action without an answer settles by itself; without it
+A nonce is used once, and nothing is sent twice but what may be (a cancel, by its own nonce: :mod:`repeats`). With ``expiresAfter`` an action without an answer settles by itself; without it
 (the clock is not trusted) a ``noop`` with the same nonce takes its place, or proves that it ran (protocol: exchange).
 """
 
@@ -82,11 +82,15 @@ class ActionResult(NamedTuple):
 
     One of the three is set: ``reply`` is the venue's answer; ``not_done`` says why it certainly did not happen; until
     ``unknown_until_ms`` (ms UTC, venue time) it may still happen, and may have happened already.
+
+    ``retry_after_s`` is set, beside any of them, where nothing but the way to the venue or its limits stood against the action: after so
+    many seconds one that may be repeated can go again.
     """
 
     reply: ActionReply | None = None
     not_done: str | None = None
     unknown_until_ms: int | None = None
+    retry_after_s: float | None = None
 
 
 class ActionSender:
@@ -172,9 +176,9 @@ class ActionSender:
         request = self._signer.request(action, nonce=nonce, expires_after_ms=expires_ms, packed=packed)
         return Prepared(request, nonce, expires_ms)
 
-    async def send(self, action: Action) -> ActionResult:
-        """Sign and send an action of our own, which no command of the strategy asked for."""
-        result = await self.post(self.prepare(action))
+    async def send(self, action: Action, *, goes_again: bool = False) -> ActionResult:
+        """Sign and send an action of our own, which no command of the strategy asked for; ``goes_again`` as in :meth:`post`."""
+        result = await self.post(self.prepare(action), goes_again=goes_again)
         # what may have reached the venue counts
         if result.not_done is None:
             self.charge(str(action["type"]))
@@ -186,16 +190,22 @@ class ActionSender:
             for _ in range(count):
                 self._on_charged(kind)
 
-    async def post(self, prepared: Prepared) -> ActionResult:
-        """Send a signed action, once, and return what is known of it."""
+    async def post(self, prepared: Prepared, *, goes_again: bool = False) -> ActionResult:
+        """
+        Send a signed action, once, and return what is known of it.
+
+        Where it ``goes_again`` without an answer, its nonce is not taken back: the repeat is sooner, and its answer settles both.
+        """
         try:
             reply = await self._client.exchange(prepared.request)
         except RateLimitedError as error:
             self._pause(PAUSE_429_S, RejectionKind.RATE_LIMIT, str(error))
-            return ActionResult(not_done=f"RATE_LIMITED: {error}")
+            return ActionResult(not_done=f"RATE_LIMITED: {error}", retry_after_s=PAUSE_429_S)
         except NotSentError as error:
-            return ActionResult(not_done=f"NOT_SENT: {error}")
+            return ActionResult(not_done=f"NOT_SENT: {error}", retry_after_s=0)
         except TransportError:
+            if goes_again:
+                return ActionResult(unknown_until_ms=self._latest_ms(prepared), retry_after_s=0)
             return await self._unanswered(prepared)
         if isinstance(reply, Refused):
             return self._refused(reply)
@@ -209,9 +219,12 @@ class ActionSender:
             self._is_clock_off = self._client.clock.state is ClockState.PAUSE
             self._may_expire = self._client.clock.may_expire
 
+    def _latest_ms(self, prepared: Prepared) -> int:
+        return self.venue_ms() + LONG_MS if prepared.expires_ms is None else prepared.expires_ms + GRACE_MS
+
     async def _unanswered(self, prepared: Prepared) -> ActionResult:
         if prepared.expires_ms is not None:
-            return ActionResult(unknown_until_ms=prepared.expires_ms + GRACE_MS)
+            return ActionResult(unknown_until_ms=self._latest_ms(prepared))
         for _ in range(BURN_ATTEMPTS):
             burnt = await self._burn(prepared.nonce)
             if burnt is True:
@@ -219,7 +232,7 @@ class ActionSender:
             if burnt is False:
                 # it ran: a query will find what became of it
                 return ActionResult(unknown_until_ms=self.venue_ms() + GRACE_MS)
-        return ActionResult(unknown_until_ms=self.venue_ms() + LONG_MS)
+        return ActionResult(unknown_until_ms=self._latest_ms(prepared))
 
     async def _burn(self, nonce: int) -> bool | None:
         """Return True when the nonce was still free (the action can no longer run), False when it was used, None when unknown."""
@@ -238,7 +251,8 @@ class ActionSender:
             return ActionResult(unknown_until_ms=self.venue_ms() + GRACE_MS)
         if kind is RejectionKind.RATE_LIMIT:
             self._pause(PAUSE_S, kind, reply.text)
-        elif kind in (RejectionKind.UNKNOWN_AGENT, RejectionKind.POST_ONLY_PHASE):
+            return ActionResult(reply=reply, retry_after_s=PAUSE_S)
+        if kind in (RejectionKind.UNKNOWN_AGENT, RejectionKind.POST_ONLY_PHASE):
             self._on_pause(kind, reply.text)
         return ActionResult(reply=reply)
 

@@ -252,8 +252,8 @@ class OrderTrack:
     def cancel_lost(self, until_ms: int) -> None:
         """Enter that the cancel may have happened, or may until then (ms UTC, venue)."""
         self.version += 1
-        if self.cancel is not None:
-            self.cancel.unknown_until_ms = until_ms
+        if self.cancel is not None and not self.cancel.is_done:
+            self.cancel.unknown_until_ms = max(until_ms, self.cancel.unknown_until_ms or 0)
 
     # -- what the replies say --------------------------------------------------------------------------
 
@@ -307,7 +307,7 @@ class OrderTrack:
         self.version += 1
         if self.cancel is not None:
             self.cancel.unknown_until_ms = None
-            self.cancel.is_done = True
+            self.cancel.is_done, self.cancel.is_gone = True, False
         current = self.current
         if current is not None and current.final is None:
             # its closing status, which says how much of it was filled, is on its way
@@ -326,9 +326,16 @@ class OrderTrack:
             return []
         if is_gone:
             self.wants_query = True
-            self.cancel.unknown_until_ms = None
-            self.cancel.is_gone = True
+            # after one that did it, a repeat is told the same
+            self.cancel.is_gone = not self.cancel.is_done
+            if not self.cancel.goes_again:
+                self.cancel.unknown_until_ms = None
             return self._settle(ts_ns)
+        self.cancel.goes_again = False
+        if self.cancel.unknown_until_ms is not None:
+            # a repeat: the one before may have happened, or may yet
+            self.wants_query = True
+            return []
         self.cancel = None
         if self.phase is Phase.CLOSED:
             return []
@@ -432,7 +439,7 @@ class OrderTrack:
         effects: list[Effect] = []
         if self.modify is not None and self.modify.is_sent and self.modify.unknown_until_ms is not None:
             effects += self.modify_refused("the modify did not reach the venue", ts_ns)
-        if self.cancel is not None and (self.cancel.unknown_until_ms is not None or self.cancel.is_gone):
+        if self.cancel is not None and self.cancel.is_overdue:
             current = self.current
             if self.phase is Phase.OPEN and current is not None and current.final is None:
                 self.cancel = None
