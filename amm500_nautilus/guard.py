@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from collections.abc import Mapping
+from math import isfinite
 from typing import Any
 
 from amm500_nautilus.orders import RISK_LEVEL
@@ -30,6 +31,8 @@ from amm500_nautilus.risk.types import RiskView
 NS_PER_SECOND = 1_000_000_000
 DAY_NS = 86_400 * NS_PER_SECOND
 REPEAT_NS = 60 * NS_PER_SECOND
+# modes of the account in which one balance covers every dex
+ONE_POT = ("unified", "portfolio_margin")
 
 
 def _nothing() -> Conditions:
@@ -52,7 +55,11 @@ class AccountEcho:
         self.funding = 0.0
         self.maintenance_rate = 0.0
         self.collateral_price: float | None = None
+        # as reported, of everything that held margin then
+        self.margin_ratio = 0.0
+        # as reported, of so many lots
         self.liquidation_price: float | None = None
+        self.liquidation_lots = 0
         self.leverage: float | None = None
 
     def on_report(self, equity: float, position_value: float, *, is_balance: bool = False) -> None:
@@ -67,6 +74,29 @@ class AccountEcho:
     def on_fill(self, cash: float) -> None:
         """Move cash by a fill: what was received less what was paid, the fee included."""
         self._cash += cash
+
+    def on_liquidation_price(self, info: Mapping[str, Any], mark: float, position_lots: int) -> None:
+        """
+        Take the price at which a reported position is liquidated, if it is one of ours.
+
+        A report may be older than our last fill: a price on the side where ours gains belongs to another position, unless the
+        account says itself that maintenance is not covered any more. In a unified account the state of one dex means nothing for a
+        cross position: https://hyperliquid.gitbook.io/hyperliquid-docs/trading/account-abstraction-modes.
+        """
+        given = info.get("liquidation_price")
+        price = None if given is None else float(given)
+        self.liquidation_price, self.liquidation_lots = None, position_lots
+        if price is None or not isfinite(price) or position_lots == 0:
+            return
+        if info.get("account_mode") in ONE_POT and info.get("margin_mode", "cross") == "cross":
+            return
+        is_ahead = mark <= 0 or (mark - price) * position_lots > 0
+        if is_ahead or float(info.get("maintenance_ratio", 0.0)) >= 1.0:
+            self.liquidation_price = price
+
+    def liquidation_price_of(self, position_lots: int) -> float | None:
+        """Return the reported liquidation price as long as what we hold is what it was reported for."""
+        return self.liquidation_price if position_lots == self.liquidation_lots else None
 
     def equity(self, position_value: float, unrealized: float = 0.0) -> float:
         """Return equity with our position worth ``position_value`` now, ``unrealized`` more than it cost."""
@@ -158,7 +188,7 @@ class Guard:
         funding = float(info.get("funding", echo.funding))
         # a plain venue of the engine reports balances only: there is nothing to compare with what the price did
         is_balance = "equity" not in info
-        if mid > 0 and not is_balance:
+        if (mid > 0 or position_lots == 0) and not is_balance:
             self.engine.on_account(
                 equity=equity,
                 position_value=value,
@@ -171,8 +201,8 @@ class Guard:
         echo.maintenance_rate = maintenance / abs(value) if value and maintenance > 0 else 0.0
         price = info.get("collateral_price")
         echo.collateral_price = None if price is None else float(price)
-        price = info.get("liquidation_price")
-        echo.liquidation_price = None if price is None else float(price)
+        echo.margin_ratio = float(info.get("margin_ratio", 0.0))
+        echo.on_liquidation_price(info, mid * self._tick, position_lots)
         leverage = info.get("leverage")
         echo.leverage = None if leverage is None else float(leverage)
         self._totals.leverage = self._leverage_of(self._leverage)
@@ -230,47 +260,13 @@ class Guard:
             self._day = ts_ns // DAY_NS
             self.engine.new_session()
         self._see(quotes.touch)
-        lots = account.position_lots
-        self._count(ts_ns, orders, lots)
-        totals = self._totals
-        value = lots * self._mid * self._unit
-        echo = self.echo
-        equity = echo.equity(value, lots * (self._mid - account.entry_ticks) * self._unit)
-        totals.equity = equity
-        book_age, oracle_age, frozen = quotes.ages(ts_ns)
-        maintenance = echo.maintenance_rate * abs(value)
+        self._count(ts_ns, orders, account.position_lots)
         around = self.conditions()
         for name in around.demands:
             self.engine.demand(name)
-        verdict = self.engine.assess(
-            RiskView(
-                ts_ns=ts_ns,
-                equity=equity,
-                net_transfers=echo.net_transfers,
-                position_lots=lots,
-                position_notional=value,
-                entry=account.entry_ticks * self._tick,
-                mark=self._mid * self._tick,
-                leverage=self._leverage_of(account.leverage),
-                exposure_limit=equity * account.leverage,
-                max_leverage=self._max_leverage,
-                maintenance_ratio=maintenance / equity if equity > 0 else 0.0,
-                buy_notional=totals.buy_value,
-                sell_notional=totals.sell_value,
-                volatility=volatility,
-                funding_rate=quotes.funding_rate,
-                book_age_secs=book_age,
-                oracle_age_secs=oracle_age,
-                oracle_frozen=frozen,
-                collateral_price=echo.collateral_price,
-                budget_remaining=budget.remaining,
-                budget_reserve=float(budget.kept(len(orders.slots))),
-                network_down=around.network_down,
-                second_trader=around.second_trader,
-                agent_refused=around.agent_refused,
-                journal_failed=around.journal_failed,
-            )
-        )
+        view = self._view(ts_ns, quotes, account, orders, budget, around, volatility)
+        self._totals.equity = view.equity
+        verdict = self.engine.assess(view)
         if self.verdict is None or verdict.state is not self.verdict.state:
             is_running = verdict.state is RiskState.RUNNING
             self._say(RiskDecision(ts_ns, "state", is_running, verdict.state.value, {}))
@@ -279,6 +275,52 @@ class Guard:
             self._say(decision)
         quotes.set_limits(self._limits_of(verdict))
         return verdict
+
+    def _view(
+        self,
+        ts_ns: int,
+        quotes: QuoteEngine,
+        account: AccountView,
+        orders: OrderTable,
+        budget: ActionBudget,
+        around: Conditions,
+        volatility: Mapping[str, float],
+    ) -> RiskView:
+        """Return what the risk engine is shown, the position and the equity at the mid of now."""
+        echo, totals, lots = self.echo, self._totals, account.position_lots
+        value = lots * self._mid * self._unit
+        equity = echo.equity(value, lots * (self._mid - account.entry_ticks) * self._unit)
+        book_age, oracle_age, frozen = quotes.ages(ts_ns)
+        maintenance = echo.maintenance_rate * abs(value)
+        return RiskView(
+            ts_ns=ts_ns,
+            equity=equity,
+            net_transfers=echo.net_transfers,
+            position_lots=lots,
+            position_notional=value,
+            entry=account.entry_ticks * self._tick,
+            mark=self._mid * self._tick,
+            leverage=self._leverage_of(account.leverage),
+            exposure_limit=equity * account.leverage,
+            max_leverage=self._max_leverage,
+            margin_ratio=echo.margin_ratio,
+            maintenance_ratio=maintenance / equity if equity > 0 else 0.0,
+            liquidation_price=echo.liquidation_price_of(lots),
+            buy_notional=totals.buy_value,
+            sell_notional=totals.sell_value,
+            volatility=volatility,
+            funding_rate=quotes.funding_rate,
+            book_age_secs=book_age,
+            oracle_age_secs=oracle_age,
+            oracle_frozen=frozen,
+            collateral_price=echo.collateral_price,
+            budget_remaining=budget.remaining,
+            budget_reserve=float(budget.kept(len(orders.slots))),
+            network_down=around.network_down,
+            second_trader=around.second_trader,
+            agent_refused=around.agent_refused,
+            journal_failed=around.journal_failed,
+        )
 
     def leverage_to_ask(self) -> int | None:
         """Return the whole leverage that the venue should be set to now; None when it is, or when that is not ours to do."""

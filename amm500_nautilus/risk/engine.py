@@ -16,6 +16,7 @@ from amm500_nautilus.risk.breakers import stage
 from amm500_nautilus.risk.check import FullLadder
 from amm500_nautilus.risk.check import refusals
 from amm500_nautilus.risk.config import RiskConfig
+from amm500_nautilus.risk.equity import EquityCheck
 from amm500_nautilus.risk.funding import FundingHedge
 from amm500_nautilus.risk.kelly import KellySizer
 from amm500_nautilus.risk.levels import LevelKeeper
@@ -134,8 +135,10 @@ class RiskEngine:
             (reasons.REJECTIONS, reasons.TAKER_SHARE, reasons.POSITION_VELOCITY, reasons.ACTION_BUDGET), CALM
         )
         self._equity = 0.0
-        self._refresh: tuple[float, float] | None = None
-        self._cash = 0.0
+        self._check = EquityCheck(config.switches.implausible_equity)
+        # when the last view was, and whether the next must say if what was apart before a restart still is
+        self._seen_ns = 0
+        self._must_recall = False
         self._size_scale = self._said_scale = 1.0
         self._exposure_scale = 1.0
         self._closed = "" if not config.enabled else RiskState.STARTING.value
@@ -172,7 +175,7 @@ class RiskEngine:
 
         """
         self.taker.on_fill(ts_ns, value, is_taker=is_taker)
-        self._cash -= side * value + fee
+        self._check.on_cash(-side * value - fee)
         close = self.streak.on_fill(
             ts_ns,
             side,
@@ -198,6 +201,8 @@ class RiskEngine:
         """
         Take a refresh of the account and compare it with what our fills and the price explain.
 
+        What they do not explain is left out of loss, drawdown and peak until it is explained, or believed (``EquityCheck``).
+
         Parameters
         ----------
         equity : float
@@ -208,20 +213,15 @@ class RiskEngine:
             Funding received and net deposits since the last refresh.
 
         """
-        before = self._refresh
-        if before is not None and before[0] > 0:
-            expected = before[0] - before[1] + position_value + self._cash + funding + transfers
-            unexplained = abs(equity - expected) / before[0]
-            if not unexplained <= self.config.switches.implausible_equity:
-                self._board.implausible = {
-                    "equity": equity,
-                    "expected": expected,
-                    "limit": self.config.switches.implausible_equity,
-                }
-        # an equity that is no number must not hide what comes after it
-        if isfinite(equity):
-            self._refresh = (equity, position_value)
-            self._cash = 0.0
+        found = self._check.on_report(
+            self._seen_ns,
+            equity=equity,
+            position_value=position_value,
+            funding=funding,
+            transfers=transfers,
+        )
+        if found is not None:
+            self._board.implausible = found
 
     def new_session(self) -> None:
         """Begin a new session: starting equity and peak are those of the next view."""
@@ -230,6 +230,8 @@ class RiskEngine:
     def resume(self, ts_ns: int, by: str) -> tuple[RiskDecision, ...]:
         """
         End everything that waits for a person; after a halt for loss or drawdown both are counted from now on.
+
+        An equity that was implausible is believed, and what nothing explained of it is neither gain nor loss.
 
         Raises
         ------
@@ -244,6 +246,9 @@ class RiskEngine:
         gone = set(before) - set(self.machine.reasons)
         if gone & {reasons.DRAWDOWN, reasons.SESSION_LOSS}:
             self.session.rebase()
+        if reasons.IMPLAUSIBLE_EQUITY in gone:
+            # a person has looked at it: as a transfer that was never told
+            self.session.shift(self._check.accept())
         if reasons.LOSING_STREAK in gone:
             self.streak.reset()
         return ended
@@ -289,7 +294,7 @@ class RiskEngine:
             return self._off(view)
         view = self._believable(view)
         ts_ns = view.ts_ns
-        figures = self.session.update(view)
+        figures = self.session.update(self._explained(view))
         distance = liquidation_distance(view)
         margin_ratio = worst_margin_ratio(view)
         volatility = pick_volatility(view.volatility, self._volatility_name)
@@ -401,6 +406,15 @@ class RiskEngine:
         # nothing may be flattened because a figure is missing
         self._board.implausible = {"equity": view.equity}
         return view._replace(equity=self._equity)
+
+    def _explained(self, view: RiskView) -> RiskView:
+        """Return the view without the part of its equity that nothing explains yet."""
+        self._seen_ns = view.ts_ns
+        check = self._check
+        if self._must_recall:
+            self._must_recall = False
+            check.recall(self.session.net(view), self.session.figures.net_equity)
+        return view if check.apart == 0.0 else view._replace(equity=view.equity - check.apart)
 
     def _say_level(self, ts_ns: int, level: RiskLevel, reading: LevelReading) -> None:
         calmer = level < self._said_level
@@ -540,6 +554,7 @@ class RiskEngine:
             "velocity": self._velocity.save(),
             "stages": dict(self._stages),
             "equity": self._equity,
+            "check": self._check.save(),
             "implausible": self._board.implausible,
             "exposure_scale": self._exposure_scale,
             "size_scale": self._size_scale,
@@ -564,8 +579,9 @@ class RiskEngine:
         self._velocity.load(state["velocity"])
         self._stages.update({name: int(at) for name, at in state["stages"].items() if name in self._stages})
         self._is_tense = any(self._stages.values())
-        # what was reported before the restart explains nothing that happened while nobody looked
-        self._refresh, self._cash = None, 0.0
+        # kept states of an earlier version do not have it
+        self._check.load(state.get("check", {"apart": 0.0}))
+        self._must_recall = self._check.apart != 0.0
         self._equity = float(state["equity"])
         self._board.implausible = state["implausible"]
         self._exposure_scale = float(state["exposure_scale"])

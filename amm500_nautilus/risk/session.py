@@ -55,11 +55,20 @@ class Session:
         """Count loss and drawdown from the next view on."""
         self._rebase = True
 
+    def shift(self, amount: float) -> None:
+        """Count from ``amount`` more on: equity has changed by it, and it is neither gain nor loss."""
+        self._base += amount
+        self._peak += amount
+
+    def net(self, view: RiskView) -> float:
+        """Return equity net of the transfers of this session."""
+        return view.equity - view.net_transfers + self._transfers_before
+
     def update(self, view: RiskView) -> SessionFigures:
         """Take a view and return the session's figures; all zero before the first equity above zero."""
         if self.starting <= 0:
             self._begin(view)
-        net = view.equity - view.net_transfers + self._transfers_before
+        net = self.net(view)
         if self._rebase:
             self._rebase, self._was_rebased = False, True
             self._base = self._peak = net
@@ -98,6 +107,7 @@ class Session:
             "is_later": self._is_later,
             "rebase": self._rebase,
             "was_rebased": self._was_rebased,
+            "net_equity": self.figures.net_equity,
         }
 
     def load(self, state: Mapping[str, Any]) -> None:
@@ -110,3 +120,5 @@ class Session:
         self._is_later = bool(state["is_later"])
         self._rebase = bool(state["rebase"])
         self._was_rebased = bool(state["was_rebased"])
+        # what it was when last reckoned, for whoever goes on from it
+        self.figures = self.figures._replace(net_equity=float(state.get("net_equity", 0.0)))

@@ -41,17 +41,23 @@ def liquidation_distance(view: RiskView) -> float:
     """
     Return the distance from mark to liquidation as a fraction; infinite when flat, never negative.
 
-    The venue's own price goes first; without one the formula is ``(equity - maintenance) / notional / (1 - l * side)``.
+    The nearest of what is known: the distance or price that the venue gives, which alone knows the margin of an isolated position,
+    and the formula ``(equity - maintenance) / notional / (1 - l * side)``, which knows what the price did since the report.
     """
-    lots, equity = view.position_lots, view.equity
+    lots = view.position_lots
     if lots == 0:
         return inf
-    if view.liquidation_distance is not None:
-        return max(0.0, view.liquidation_distance)
     side = 1 if lots > 0 else -1
+    distance = _own_distance(view, side)
+    if view.liquidation_distance is not None:
+        distance = min(view.liquidation_distance, distance)
     if view.liquidation_price is not None and view.mark > 0:
-        return max(0.0, (view.mark - view.liquidation_price) * side / view.mark)
-    notional = view.position_notional * side
+        distance = min((view.mark - view.liquidation_price) * side / view.mark, distance)
+    return max(0.0, distance)
+
+
+def _own_distance(view: RiskView, side: int) -> float:
+    notional, equity = view.position_notional * side, view.equity
     if equity <= 0:
         return 0.0
     if notional <= 0:
@@ -59,7 +65,7 @@ def liquidation_distance(view: RiskView) -> float:
     rate = 0.5 / view.max_leverage
     reported = view.maintenance_ratio
     maintenance = reported * equity if reported > 0 else rate * notional
-    return max(0.0, (equity - maintenance) / notional / (1.0 - rate * side))
+    return (equity - maintenance) / notional / (1.0 - rate * side)
 
 
 def is_book_stale(view: RiskView, config: SwitchConfig) -> bool:

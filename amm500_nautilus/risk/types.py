@@ -76,7 +76,7 @@ class RiskView(NamedTuple):
     buy_notional, sell_notional : float
         Value of resting and in-flight orders of each side, reduce-only orders left out; a report of the account may miss them.
     liquidation_price, liquidation_distance : float, optional
-        The venue's price, or the distance from mark as a fraction; without either it is computed from the maintenance ratio.
+        The venue's price, or the distance from mark as a fraction; the nearest of these and of what the maintenance ratio gives counts.
     exposure_limit : float
         What delta is measured against; 0 is equity times leverage.
     volatility : mapping of str to float

@@ -191,6 +191,13 @@ def test_the_distance_is_taken_from_the_venue_and_else_computed() -> None:
     assert liquidation_distance(view(lots=10, liquidation_price=655.5)) == pytest.approx(0.05)
     assert liquidation_distance(view(lots=-10, liquidation_price=724.5)) == pytest.approx(0.05)
     assert liquidation_distance(view(lots=10, liquidation_distance=0.07)) == 0.07
+    # the nearer counts: a report may be older than the fall, and knows nothing of what lies outside isolated margin
+    fallen = {"lots": 10_000, "equity": 400.0}
+    own = (400 - 138) / 6_900 / 0.98
+    assert liquidation_distance(view(**fallen, liquidation_price=655.5)) == pytest.approx(own)
+    assert liquidation_distance(view(**fallen, liquidation_price=683.1)) == pytest.approx(0.01)
+    # the price has passed it
+    assert liquidation_distance(view(lots=10, liquidation_price=691.0)) == 0.0
     # 6,900 held with 1,000: (1,000 - 2 % of 6,900) / 6,900 / 0.98
     assert liquidation_distance(view(lots=10_000)) == pytest.approx((1_000 - 138) / 6_900 / 0.98)
     assert liquidation_distance(view(lots=10_000, equity=0.0)) == 0.0
@@ -537,7 +544,8 @@ def test_a_restart_after_any_cycle_gives_the_same_verdicts(moves: list[dict[str,
             lose(engine, now, move["fill"])
             for _ in range(move["rejections"]):
                 engine.on_rejection(seen.ts_ns)
-            engine.on_account(equity=move["equity"], position_value=0.0)
+            # the price explains all of it
+            engine.on_account(equity=move["equity"], position_value=move["equity"])
         assert twin.assess(seen) == ours.assess(seen)
         assert twin.approve(0, BUY, account()) == ours.approve(0, BUY, account())
 
