@@ -66,8 +66,9 @@ NS_PER_MS = 1_000_000
 DECISION_TOPIC = "amm500.decision"
 ACTION_TOPIC = "amm500.action"
 RISK_TOPIC = "amm500.risk"
-# the number of actions to buy: whoever carries our actions to the venue listens
+# the number of actions to buy: whoever carries our actions to the venue listens, and answers with it and "bought", "refused" or "unknown"
 WEIGHT_TOPIC = "amm500.reserve_weight"
+WEIGHT_ANSWER_TOPIC = "amm500.weight_answer"
 LEVERAGE_TOPIC = "amm500.leverage"
 # how many submits, modifies and cancels have just been sent: whoever carries them can send them as one action of each kind
 CYCLE_END_TOPIC = "amm500.cycle_end"
@@ -190,6 +191,7 @@ class MarketMaker(Strategy):
             self.subscribe_quote_ticks(config.reference_id)
         self.msgbus.subscribe(topic="events.account.*", handler=self._on_account_state)
         self.msgbus.subscribe(topic=CLIENT_ACTION_TOPIC, handler=self._count)
+        self.msgbus.subscribe(topic=WEIGHT_ANSWER_TOPIC, handler=self.budget.on_answer)
 
     def _read_position(self) -> None:
         for position in self.cache.positions_open(instrument_id=self.config.instrument_id):
@@ -281,8 +283,8 @@ class MarketMaker(Strategy):
         self.engine.on_funding(funding_rate.ts_init, float(funding_rate.rate))
 
     def _on_account_state(self, event: AccountState) -> None:
-        info = event.info
-        account = self._account
+        info, account = event.info, self._account
+        self.budget.on_report(info)
         if "equity" not in info and self._is_account_told:
             # the engine's own reckoning of an account that a venue reports whole
             return
@@ -307,8 +309,7 @@ class MarketMaker(Strategy):
         self._decide(ts_ns)
         if self.config.risk.enabled:
             self._act_on_risk(ts_ns)
-        if buy := self.budget.weight_to_buy(len(self._orders.slots)):
-            self.budget.on_bought(buy)
+        if buy := self.budget.ask_weight(ts_ns, len(self._orders.slots)):
             self.msgbus.publish(WEIGHT_TOPIC, buy)
         self._tidy(ts_ns)
 

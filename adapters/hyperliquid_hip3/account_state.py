@@ -26,6 +26,7 @@ from amm500_nautilus.margin.account import RestingOrders
 from amm500_nautilus.margin.position import MarginMode
 from amm500_nautilus.margin.position import Position
 from amm500_nautilus.margin.tables import MarginTable
+from hyperliquid_hip3.address_limit import ActionCount
 from hyperliquid_hip3.errors import PayloadError
 from hyperliquid_hip3.user_records import ClearinghouseState
 from hyperliquid_hip3.user_records import OpenOrder
@@ -109,12 +110,13 @@ class AccountSums:
     """
     What the venue's states do not say: funding received and net deposits since the start, and what a unit of collateral is worth.
 
-    ``collateral_price`` is in USDC, None while it is unknown.
+    ``collateral_price`` is in USDC, None while it is unknown; ``actions`` is the last count of the address's actions, if it is read.
     """
 
     funding: Decimal = ZERO
     net_transfers: Decimal = ZERO
     collateral_price: Decimal | None = None
+    actions: ActionCount | None = None
     seen: set[tuple[Any, ...]] = field(default_factory=set)
 
     def add_funding(self, coin: str, ts_ns: int, amount: Decimal) -> bool:
@@ -234,6 +236,7 @@ def account_info(scope: AccountScope, figures: AccountFigures, sums: AccountSums
         "funding": money_text(sums.funding),
         "net_transfers": money_text(sums.net_transfers),
         "collateral_price": None if sums.collateral_price is None else f"{sums.collateral_price:f}",
+        **({} if sums.actions is None else sums.actions.as_info()),
     }
 
 

@@ -22,6 +22,7 @@ VARIABLE: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 CYCLE_TOPIC: Final = "amm500.cycle_end"
 LEVERAGE_TOPIC: Final = "amm500.leverage"
 WEIGHT_TOPIC: Final = "amm500.reserve_weight"
+WEIGHT_ANSWER_TOPIC: Final = "amm500.weight_answer"
 BOOK_AGES_TOPIC: Final = "amm500.book_ages"
 
 KEY_SOURCES: Final = ("environment", "keystore")
@@ -158,6 +159,8 @@ class HyperliquidExecClientConfig(LiveExecClientConfig, frozen=True):  # type: i
         The topic on which a new leverage is asked for.
     weight_topic : str, default "amm500.reserve_weight"
         The topic on which request weight is bought.
+    weight_answer_topic : str, default "amm500.weight_answer"
+        The topic on which the strategy is told what became of it: the weight, and ``bought``, ``refused`` or ``unknown``.
     buy_weight : bool, default False
         Whether to buy request weight when asked to.
     quiet_ms : float, default 1.0
@@ -203,6 +206,7 @@ class HyperliquidExecClientConfig(LiveExecClientConfig, frozen=True):  # type: i
     cycle_topic: str = CYCLE_TOPIC
     leverage_topic: str = LEVERAGE_TOPIC
     weight_topic: str = WEIGHT_TOPIC
+    weight_answer_topic: str = WEIGHT_ANSWER_TOPIC
     buy_weight: bool = False
     quiet_ms: float = 1.0
     flush_ms: float = 3.0
@@ -227,7 +231,7 @@ class HyperliquidExecClientConfig(LiveExecClientConfig, frozen=True):  # type: i
         _require(self, "margin_mode", self.margin_mode in MARGIN_MODES, f"one of {', '.join(MARGIN_MODES)}")
         slippage_ok = self.slippage_bps.is_finite() and 0 < self.slippage_bps <= 1_000
         _require(self, "slippage_bps", slippage_ok, "more than 0 and at most 1000")
-        for name in ("cycle_topic", "leverage_topic", "weight_topic"):
+        for name in ("cycle_topic", "leverage_topic", "weight_topic", "weight_answer_topic"):
             _require(self, name, bool(getattr(self, name)), "the name of a message bus topic")
 
     def _check_key(self) -> None:

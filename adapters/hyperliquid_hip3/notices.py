@@ -16,7 +16,8 @@ class NoticeKind(StrEnum):
 
     ``SECOND_TRADER``: an order or fill of the account that is not ours. ``AGENT_REFUSED``: the venue does not know our key (any more).
     ``RATE_LIMITED`` and ``CLOCK_OFF``: nothing but cancels is sent. ``UNKNOWN_OUTCOME``: something was sent without an answer.
-    ``POSITION_DIFFERS``: the venue's position is not the one booked, after all fills were read.
+    ``POSITION_DIFFERS``: the venue's position is not the one booked, after all fills were read. ``ADDRESS_LIMIT``: what the address has
+    used could not be read.
     """
 
     SECOND_TRADER = "second_trader"
@@ -38,6 +39,15 @@ class NoticeKind(StrEnum):
     RECONCILED = "reconciled"
     STORAGE = "storage"
     COLLATERAL = "collateral"
+    ADDRESS_LIMIT = "address_limit"
+
+
+class Purchase(StrEnum):
+    """What became of request weight that was to be bought; ``UNKNOWN`` where the venue did not answer."""
+
+    BOUGHT = "bought"
+    REFUSED = "refused"
+    UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True, slots=True)

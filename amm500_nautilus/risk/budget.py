@@ -1,9 +1,12 @@
 """Our side of the venue's limits: what the address may still send, and at what pace to spend it."""
 
+from collections import deque
 from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
 from math import floor
+from typing import Any
+from typing import NamedTuple
 
 from amm500_nautilus.quoting.types import BudgetView
 from amm500_nautilus.risk.address import CANCEL
@@ -22,6 +25,23 @@ from amm500_nautilus.risk.address import open_order_cap
 __all__ = ["GROWTH_SHARE", "ActionBudget", "BudgetConfig", "rank"]
 
 NS_PER_SECOND = 1_000_000_000
+# what was sent so long before the venue was asked has arrived by then, or never will: an action without an answer ends after 15 s
+ARRIVED_NS = 20 * NS_PER_SECOND
+# a mark a second, over twice the time between two readings
+MARKS = 128
+# a purchase that the venue refused, or never answered, is not asked for again before
+BUY_AGAIN_NS = 600 * NS_PER_SECOND
+BOUGHT = "bought"
+REFUSED = "refused"
+
+
+class _Mark(NamedTuple):
+    """The counters just before the first thing of a second was counted."""
+
+    ts_ns: int
+    sent: int
+    bought: int
+    credited_micro: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,6 +122,8 @@ class ActionBudget:
     cancels have a larger allowance (protocol: address limits). Tokens accrue at the pace at which the remaining budget lasts
     ``horizon_hours``; a cycle may send what has accrued. As tokens fall the tolerance multiple rises, so that only the requotes
     worth most are sent. What the cancels of everything resting and the reserve would take is never spent on quotes.
+
+    The address may have sent before us, or beside us: where the account tells the venue's own count (``on_report``), that holds.
     """
 
     def __init__(self, config: BudgetConfig, *, growth_mode: bool = False) -> None:
@@ -116,18 +138,33 @@ class ActionBudget:
         self.restored = 0
         self.bought = 0
         self.volume = 0.0
+        # what the venue counts beyond our own count: of actions used, and of actions allowed
+        self._used_beyond = 0
+        self._limit_beyond = 0.0
+        self._told_ns = 0
+        self._marks: deque[_Mark] = deque(maxlen=MARKS)
+        # purchases: asked for and not answered, and never answered at all, which may have cost their price
+        self._asked = 0
+        self._asked_ns = -BUY_AGAIN_NS
+        self._unsure = 0
 
     # -- what there is -------------------------------------------------------------------------------------------------
 
     @property
     def limit(self) -> float:
         """Actions earned and bought so far, sent or not."""
-        return self._config.initial_actions + self._credited_micro / MICRO + self.bought
+        earned = self._config.initial_actions + self._credited_micro / MICRO
+        return earned + self.bought + self._limit_beyond
+
+    @property
+    def used(self) -> int:
+        """Actions that the address has used: our own, and what the venue counts beside."""
+        return self.sent + self._used_beyond
 
     @property
     def remaining(self) -> float:
         """Actions the address may still send; infinite when the budget is off."""
-        return self.limit - self.sent if self._config.enabled else float("inf")
+        return self.limit - self.used if self._config.enabled else float("inf")
 
     @property
     def spent(self) -> float:
@@ -148,7 +185,7 @@ class ActionBudget:
 
         Beyond the limit it takes one action in ten seconds.
         """
-        if not self._config.enabled or self.sent + count <= self._allowed(kind):
+        if not self._config.enabled or self.used + count <= self._allowed(kind):
             return True
         return count == 1 and ts_ns - self._slow_ns >= SLOW_SECS * NS_PER_SECOND
 
@@ -180,8 +217,9 @@ class ActionBudget:
 
         """
         if ts_ns:
+            self._mark(ts_ns)
             self._weight.spend(ts_ns, exchange_weight(count))
-            if self.sent + count > self._allowed(kind):
+            if self.used + count > self._allowed(kind):
                 self._slow_ns = ts_ns
         self.sent += count
         # urgent cancels go whatever the pace; they must not silence the quotes for hours after
@@ -197,12 +235,75 @@ class ActionBudget:
         if not config.buy_weight or self.remaining - self.kept(resting) >= config.buy_below:
             return 0
         # a float of 0.0005 divides unevenly; the cap is whole actions
-        left = floor(config.buy_spend_cap / WEIGHT_PRICE + 1e-6) - self.bought
+        left = floor(config.buy_spend_cap / WEIGHT_PRICE + 1e-6) - self.bought - self._unsure - self._asked
         return max(0, min(config.buy_batch, left))
+
+    def ask_weight(self, ts_ns: int, resting: int) -> int:
+        """
+        Return how many actions to ask the venue for now, and note that they are asked for; ``on_answer`` says what became of them.
+
+        One purchase at a time: the next waits for the answer, and for ten minutes after a refusal or without an answer.
+        """
+        if self._asked_ns > ts_ns - BUY_AGAIN_NS or not (count := self.weight_to_buy(resting)):
+            return 0
+        # never answered: it may have been bought, and paid for
+        self._unsure += self._asked
+        self._asked, self._asked_ns = count, ts_ns
+        return count
+
+    def on_answer(self, answer: tuple[int, str]) -> None:
+        """Take what became of a purchase: how many actions, and ``bought``, ``refused``, or anything else where nobody knows."""
+        count, outcome = answer
+        self._asked = max(0, self._asked - count)
+        if outcome == BOUGHT:
+            self.on_bought(count)
+            self._asked_ns = -BUY_AGAIN_NS
+        elif outcome != REFUSED:
+            # what it gave, the venue's own count will show
+            self._unsure += count
 
     def on_bought(self, count: int) -> None:
         """Credit bought actions."""
         self.bought += count
+
+    def on_report(self, info: Mapping[str, Any]) -> None:
+        """
+        Take the venue's own count of the address from a report of the account, once for each reading.
+
+        ``actions_used`` is what the address has used, less what it has bought (negative while bought ones are left),
+        ``actions_limit`` what volume and the start allow, ``actions_ns`` when the venue said so. A report without them changes nothing.
+
+        The venue's word is the least that is used. It does not know what was still on its way, so that our own count stands as long as
+        the word and what was sent in the seconds before it reach that far; what is counted beyond never arrived, and is given back.
+        """
+        if "actions_used" not in info or (ts_ns := int(info["actions_ns"])) <= self._told_ns:
+            return
+        used, limit = int(info["actions_used"]), float(info["actions_limit"])
+        before = self._since(ts_ns - ARRIVED_NS)
+        own = max(self.used - self.bought, used - (self.bought - before.bought))
+        if self._marks and before.ts_ns <= ts_ns - ARRIVED_NS:
+            own = min(own, used + self.sent - before.sent)
+        self._used_beyond = own + self.bought - self.sent
+        earned = self.limit - self.bought
+        recent = (self._credited_micro - before.credited_micro) / MICRO
+        self._limit_beyond += min(max(earned, limit), limit + recent) - earned
+        self._told_ns = ts_ns
+        self._mark(ts_ns)
+
+    def _mark(self, ts_ns: int) -> None:
+        """Note the counters once a second, from the first word of the venue on: nobody else asks for them."""
+        if not self._told_ns or (self._marks and ts_ns < self._marks[-1].ts_ns + NS_PER_SECOND):
+            return
+        self._marks.append(_Mark(ts_ns, self.sent, self.bought, self._credited_micro))
+
+    def _since(self, ts_ns: int) -> _Mark:
+        """Return the last mark up to a time; the first one, or the counters of now, where there is none."""
+        found = _Mark(ts_ns, self.sent, self.bought, self._credited_micro)
+        for mark in reversed(self._marks):
+            found = mark
+            if mark.ts_ns <= ts_ns:
+                break
+        return found
 
     # -- the cycle -----------------------------------------------------------------------------------------------------
 
@@ -211,6 +312,7 @@ class ActionBudget:
         config = self._config
         if not config.enabled:
             return BudgetView()
+        self._mark(ts_ns)
         remaining = self.remaining
         spendable = remaining - self.kept(resting)
         elapsed_s = (ts_ns - self._last_ns) / NS_PER_SECOND if self._last_ns else 0.0
@@ -243,6 +345,9 @@ class ActionBudget:
             "tokens": self._tokens,
             "credited_micro": float(self._credited_micro),
             "bought": float(self.bought),
+            "used_beyond": float(self._used_beyond),
+            "limit_beyond": self._limit_beyond,
+            "unsure": float(self._unsure + self._asked),
         }
 
     def load(self, state: Mapping[str, float]) -> None:
@@ -253,6 +358,9 @@ class ActionBudget:
         # older states hold the volume alone
         self._credited_micro = int(state.get("credited_micro", floor(self.volume * self.credit * MICRO)))
         self.bought = int(state.get("bought", 0))
+        self._used_beyond = int(state.get("used_beyond", 0))
+        self._limit_beyond = state.get("limit_beyond", 0.0)
+        self._unsure = int(state.get("unsure", 0))
 
 
 def rank[T](

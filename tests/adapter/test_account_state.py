@@ -12,6 +12,7 @@ from hyperliquid_hip3.account_state import account_figures
 from hyperliquid_hip3.account_state import account_info
 from hyperliquid_hip3.account_state import balances_of
 from hyperliquid_hip3.account_state import margins_of
+from hyperliquid_hip3.address_limit import ActionCount
 from hyperliquid_hip3.currency import USDH
 from hyperliquid_hip3.errors import PayloadError
 from hyperliquid_hip3.user_records import ClearinghouseState
@@ -178,6 +179,15 @@ def test_the_info_has_the_names_of_every_engine():
     assert info["margin_ratio"] == 0.345
     assert info["liquidation_price"] == "650.5"
     assert all(value is None or isinstance(value, (str, float, int)) for value in info.values())
+
+
+def test_the_info_has_the_count_of_the_address_once_it_was_read():
+    sums = AccountSums(actions=ActionCount(-30, 10_005, 1_767_623_400_000_000_000))
+
+    info = account_info(SCOPE, account_figures(SCOPE, "disabled", state(long_position()), None, []), sums)
+
+    assert set(info) - KEYS == {"actions_used", "actions_limit", "actions_ns"}
+    assert (info["actions_used"], info["actions_limit"]) == (-30, 10_005)
 
 
 def test_equity_that_is_used_up_makes_the_ratio_infinite_and_the_balance_honest():

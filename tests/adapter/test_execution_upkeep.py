@@ -310,7 +310,11 @@ def test_an_order_that_rested_before_the_start_is_claimed_where_that_is_asked_fo
 def test_request_weight_is_bought_only_where_that_is_allowed(tmp_path, is_on):
     async def story():
         async with exec_side(tmp_path, buy_weight=is_on) as side:
+            answers = []
+            side.msgbus.subscribe(side.config.weight_answer_topic, answers.append)
             side.msgbus.publish(side.config.weight_topic, 500)
+            await eventually(lambda: answers)
+            assert answers == [(500, "refused")]
             if not is_on:
                 await eventually(lambda: of_kind(side, NoticeKind.RATE_LIMITED))
                 assert "`buy_weight` is off" in of_kind(side, NoticeKind.RATE_LIMITED)[0].text
@@ -332,10 +336,16 @@ def test_request_weight_that_can_be_paid_is_there_afterwards(tmp_path):
             accounts.deposit(accounts.holders[USER], "", Decimal(10), venue.now_ms)
             side = ExecSide(venue, tmp_path / "state", buy_weight=True)
             await side.start()
+            answers = []
+            side.msgbus.subscribe(side.config.weight_answer_topic, answers.append)
             side.msgbus.publish(side.config.weight_topic, 500)
 
-            await eventually(lambda: venue.accounts.holders[USER].limits.bought == 500)
+            await eventually(lambda: answers)
 
+            assert answers == [(500, "bought")]
+            assert venue.accounts.holders[USER].limits.bought == 500
+            # the account is told what the address has left soon after
+            await eventually(lambda: side.states[-1].info["actions_used"] <= -499)
             assert (await side.rest.rate_limit(USER)).surplus >= 499
             assert not of_kind(side, NoticeKind.RATE_LIMITED)
             await side.stop()

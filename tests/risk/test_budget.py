@@ -1,5 +1,8 @@
 """The action budget: what is earned, spent, kept back, and how tolerance follows."""
 
+import json
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -85,3 +88,194 @@ def test_a_strategy_that_obeys_never_spends_the_reserve(steps: list[tuple[int, f
 def test_a_nonsense_budget_is_refused(bad: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="budget"):
         BudgetConfig(**bad)
+
+
+# -- the venue's word --------------------------------------------------------------------------------------------------
+
+
+def word(second: float, used: int, limit: int = 10_000) -> dict[str, int]:
+    """A report of the account with the venue's count of the address."""
+    return {"actions_used": used, "actions_limit": limit, "actions_ns": round(second * SECOND)}
+
+
+def told(used: int, *, at: float = 10.0, **settings: Any) -> ActionBudget:
+    """A budget that the venue has told of the address before anything was sent."""
+    budget = ActionBudget(BudgetConfig(**settings))
+    budget.on_report(word(at, used))
+    return budget
+
+
+def test_what_the_address_sent_before_is_spent() -> None:
+    budget = told(9_990)
+    assert (budget.sent, budget.used, budget.remaining) == (0, 9_990, 10.0)
+    # under the reserve of 20 nothing is quoted, and beyond the limit one goes in ten seconds
+    assert budget.view(11 * SECOND, resting=0).cancel_only
+    assert budget.admits(11 * SECOND, "place", 10)
+    assert not budget.admits(11 * SECOND, "place", 11)
+    assert budget.admits(11 * SECOND, "cancel", 11)
+
+
+def test_the_limit_is_the_venue_s_too() -> None:
+    budget = ActionBudget(BudgetConfig(initial_actions=10_000), growth_mode=True)
+    budget.on_report(word(10, 500, 2_864_574))
+    assert budget.remaining == 2_864_074
+    # what is traded from now on is credited on top, and a word that has it changes nothing
+    budget.on_volume(1_000.0)
+    budget.on_report(word(70, 500, 2_864_674))
+    assert budget.remaining == 2_864_174
+    # less than we thought is less, whatever the configuration says
+    budget.on_report(word(130, 500, 3_000))
+    assert budget.remaining == 2_500
+
+
+def test_a_word_that_does_not_know_what_is_on_its_way_gives_nothing_back() -> None:
+    budget = told(100)
+    for second in range(11, 71):
+        budget.view(second * SECOND, resting=0)
+        budget.on_actions(2, "place", second * SECOND)
+    assert budget.used == 220
+    # the last five seconds are still on their way
+    budget.on_report(word(70.5, 210))
+    assert budget.used == 220
+    # and a word that comes late says what has been known since
+    budget.on_report(word(60.5, 150))
+    assert budget.used == 220
+
+
+def test_what_was_counted_and_never_arrived_is_given_back_a_minute_later() -> None:
+    budget = told(100)
+    budget.view(11 * SECOND, resting=0)
+    budget.on_actions(40, "place", 12 * SECOND)
+    for second in range(13, 72):
+        budget.view(second * SECOND, resting=0)
+    budget.on_actions(1, "place", 69 * SECOND)
+    budget.on_report(word(70, 110))
+    # 30 of the 40 never arrived; the one of a second ago may yet
+    assert budget.used == 111
+
+
+def test_what_others_send_from_the_address_is_spent_at_once() -> None:
+    budget = told(100)
+    budget.on_actions(5, "place", 20 * SECOND)
+    budget.on_report(word(70, 3_000))
+    assert budget.used == 3_000
+
+
+def test_the_same_word_told_again_counts_once() -> None:
+    budget = told(100)
+    budget.on_actions(7, "place", 11 * SECOND)
+    for _ in range(3):
+        budget.on_report(word(10, 300))
+    budget.on_report({"equity": "1000"})
+    assert budget.used == 107
+
+
+def test_a_restart_keeps_what_the_venue_said() -> None:
+    budget = told(9_000, at=10)
+    budget.on_actions(30, "place", 11 * SECOND)
+    later = ActionBudget(BudgetConfig())
+    later.load(json.loads(json.dumps(budget.save())))
+    assert (later.used, later.remaining) == (9_030, 970.0)
+    # the first word after it may lag behind what was sent before it
+    later.on_report(word(20, 9_020))
+    assert later.used == 9_030
+    later.on_report(word(80, 9_020))
+    assert later.used == 9_020
+
+
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 40), st.floats(0, 9), st.integers(0, 5), st.floats(0, 50)),
+        min_size=1,
+        max_size=60,
+    ),
+    st.integers(0, 9_000),
+)
+def test_a_budget_alone_on_its_address_never_counts_less_than_the_venue(
+    steps: list[tuple[int, float, int, float]], before: int
+) -> None:
+    """Each step sends some actions, which arrive up to nine seconds later, and now and then the venue is asked."""
+    budget = told(before, at=1)
+    way: list[tuple[float, int]] = []
+    arrived, sent, earned, now = before, 0, 0.0, 2.0
+    for count, delay, elapsed, volume in steps:
+        now += elapsed + 1
+        budget.view(int(now * SECOND), resting=0)
+        if count:
+            budget.on_actions(count, "place", int(now * SECOND))
+            way.append((now + delay, count))
+            sent += count
+        budget.on_volume(volume)
+        earned += volume
+        arrived += sum(each for at, each in way if at <= now)
+        way = [each for each in way if each[0] > now]
+        budget.on_report(word(now, arrived, 10_000 + int(earned)))
+        assert budget.used == before + sent
+        assert 10_000 + int(earned) <= budget.limit <= 10_000 + earned + 1e-6
+
+
+# -- what is bought ----------------------------------------------------------------------------------------------------
+
+
+def buyer(**settings: Any) -> ActionBudget:
+    """A budget that wants a thousand actions at once, and may buy two thousand in all."""
+    plain = {"initial_actions": 100, "buy_weight": True, "buy_spend_cap": 1.0, "buy_batch": 1_000}
+    return ActionBudget(BudgetConfig(**(plain | settings)))
+
+
+def test_weight_counts_when_the_venue_has_sold_it() -> None:
+    budget = buyer()
+    assert budget.ask_weight(SECOND, 0) == 1_000
+    assert (budget.remaining, budget.spent) == (100.0, 0.0)
+    # one purchase at a time
+    assert budget.ask_weight(2 * SECOND, 0) == 0
+    budget.on_answer((1_000, "bought"))
+    assert (budget.remaining, budget.spent) == (1_100.0, 0.5)
+
+
+def test_a_refused_purchase_gives_nothing_and_is_not_tried_again_at_once() -> None:
+    budget = buyer()
+    assert budget.ask_weight(SECOND, 0) == 1_000
+    budget.on_answer((1_000, "refused"))
+    assert (budget.remaining, budget.spent) == (100.0, 0.0)
+    assert budget.ask_weight(600 * SECOND, 0) == 0
+    assert budget.ask_weight(601 * SECOND, 0) == 1_000
+
+
+@pytest.mark.parametrize("is_answered", [True, False])
+def test_a_purchase_nobody_knows_of_counts_against_the_cap_and_for_nothing_else(*, is_answered: bool) -> None:
+    budget = buyer()
+    assert budget.ask_weight(SECOND, 0) == 1_000
+    if is_answered:
+        budget.on_answer((1_000, "unknown"))
+    assert budget.remaining == 100.0
+    later = buyer()
+    later.load(json.loads(json.dumps(budget.save())))
+    for each in (budget, later):
+        assert each.ask_weight(601 * SECOND, 0) == 1_000
+        each.on_answer((1_000, "bought"))
+        # the cap of 2,000 may be spent
+        assert each.ask_weight(3_000 * SECOND, 2_000) == 0
+
+
+def test_what_was_bought_is_not_counted_twice_when_the_venue_shows_it() -> None:
+    budget = buyer()
+    budget.on_report(word(10, 50, 100))
+    assert budget.ask_weight(11 * SECOND, 0) == 1_000
+    # asked before the venue sold it, and answered after
+    budget.on_answer((1_000, "bought"))
+    budget.on_report(word(12, 50, 100))
+    assert budget.remaining == 1_050
+    # the venue shows it as fewer used ones: bought ones that are left are less than none
+    budget.on_report(word(72, -950, 100))
+    assert budget.remaining == 1_050
+
+
+def test_what_an_unanswered_purchase_brought_is_learned_from_the_venue() -> None:
+    budget = buyer()
+    budget.on_report(word(10, 50, 100))
+    budget.ask_weight(11 * SECOND, 0)
+    budget.on_answer((1_000, "unknown"))
+    assert budget.remaining == 50
+    budget.on_report(word(72, -950, 100))
+    assert budget.remaining == 1_050

@@ -1,0 +1,63 @@
+"""The strategy on an address that was used before, and what it makes of the venue's answer to a purchase."""
+
+from typing import Any
+
+import pytest
+from nautilus_trader.core.uuid import UUID4
+from nautilus_trader.model.events import AccountState
+
+from amm500_nautilus.risk.budget import BudgetConfig
+from amm500_nautilus.simulation.setup import RESERVE_WEIGHT_TOPIC
+from amm500_nautilus.strategy import WEIGHT_ANSWER_TOPIC
+from tests.strategy.scene import Probe
+from tests.strategy.scene import ns
+from tests.strategy.scene import play
+from tests.strategy.scene import still
+
+
+def report(maker: Probe, second: float, used: int) -> None:
+    """Tell what the account told last once more, with the venue's count of the address."""
+    account = maker.cache.account_for_venue(maker.instrument.venue)
+    state = AccountState.to_dict(account.last_event)
+    info = {
+        **account.last_event.info,
+        "actions_used": used,
+        "actions_limit": 10_000,
+        "actions_ns": ns(second),
+    }
+    state |= {"info": info, "event_id": UUID4().value}
+    maker.msgbus.publish(topic=f"events.account.{account.id}", msg=AccountState.from_dict(state))
+
+
+@pytest.mark.parametrize(("used", "is_quoting"), [(9_990, False), (5_000, True)])
+def test_an_address_that_is_used_up_is_not_quoted_with(used: int, *, is_quoting: bool) -> None:
+    scene = play(still(20), [(0.2, lambda maker: report(maker, 0.2, used))], budget=BudgetConfig())
+    assert scene.maker.budget.used == used + scene.maker.budget.sent
+    last = scene.samples[-1]
+    assert last.budget_remaining == 10_000 - used - last.actions
+    assert bool(scene.sent("place")) == is_quoting
+
+
+@pytest.mark.parametrize(
+    ("outcome", "bought", "asked"), [("bought", 100, 3), ("refused", 0, 1), ("unknown", 0, 1)]
+)
+def test_only_what_the_venue_has_sold_counts(outcome: str, bought: int, asked: int) -> None:
+    # a cap of 0.05 USDC buys 100 in all, 40 at once and then 20
+    budget = BudgetConfig(
+        initial_actions=60, burst=60, buy_weight=True, buy_spend_cap=0.05, buy_batch=40, buy_below=1_000
+    )
+    wanted: list[int] = []
+
+    def sell(maker: Any, count: int) -> None:
+        wanted.append(count)
+        maker.msgbus.publish(topic=WEIGHT_ANSWER_TOPIC, msg=(count, outcome))
+
+    def replace_seller(maker: Any) -> None:
+        for each in maker.msgbus.subscriptions(RESERVE_WEIGHT_TOPIC):
+            maker.msgbus.unsubscribe(topic=each.topic, handler=each.handler)
+        maker.msgbus.subscribe(topic=RESERVE_WEIGHT_TOPIC, handler=lambda count: sell(maker, count))
+
+    scene = play(still(30), budget=budget, before=replace_seller)
+    assert scene.maker.budget.bought == bought
+    assert scene.maker.budget.limit == 60 + bought
+    assert len(wanted) == asked
