@@ -1,6 +1,7 @@
 """The verdict on a week of trading: did it run all the time, did it trade, and did it reach what the earlier bot asked of a week."""
 
 from dataclasses import dataclass
+from dataclasses import field
 from typing import Any
 
 import numpy as np
@@ -25,6 +26,18 @@ COVERAGE = 0.95
 SCORE = 0.8
 GRADES = ((1.0, "excellent"), (0.8, "good"), (0.6, "acceptable"))
 LOWEST_GRADE = "needs improvement"
+
+
+def no_times() -> Ints:
+    """Return no times at all."""
+    return np.array([], dtype=np.int64)
+
+
+def no_numbers() -> Floats:
+    """Return no numbers at all."""
+    return np.array([], dtype=np.float64)
+
+
 PASS, FAIL, NO_DATA = "pass", "fail", "not_enough_data"
 
 
@@ -51,6 +64,9 @@ class Evidence:
         When a kill switch halted, and when the venue liquidated.
     two_sided : float, optional
         Share of session time quoted on both sides; None where it was not kept.
+    watch_ns, watched_s, two_sided_s : arrays
+        What ``two_sided`` is made of, so that it can be told of a part: by each of these times, the seconds of session time and those
+        quoted on both sides, since the start.
     sessions : sequence of (int, int)
         When the market traded; none at all is always.
     day_seconds, blocks_per_year : float
@@ -84,6 +100,9 @@ class Evidence:
     halt_ns: Ints
     liquidation_ns: Ints
     two_sided: float | None = None
+    watch_ns: Ints = field(default_factory=no_times)
+    watched_s: Floats = field(default_factory=no_numbers)
+    two_sided_s: Floats = field(default_factory=no_numbers)
     sessions: tuple[tuple[int, int], ...] = ()
     day_seconds: float = 86_400.0
     blocks_per_year: float = 8_760.0
@@ -105,7 +124,18 @@ class Evidence:
         values |= {name: values[name][fills] for name in ("fill_ns", "fill_value", "fill_is_maker")}
         values |= {name: values[name][paid] for name in ("funding_ns", "funding")}
         values |= {name: values[name][values[name] >= start] for name in ("halt_ns", "liquidation_ns")}
-        return Evidence(**(values | {"start_ns": start}))
+        return Evidence(**(values | {"start_ns": start, "two_sided": self.two_sided_since(start)}))
+
+    def two_sided_since(self, start_ns: int) -> float | None:
+        """Return the share of session time from ``start_ns`` on that was quoted on both sides; None where it is not known."""
+        if len(self.watch_ns) < 2:
+            return None
+        watched, both = (
+            float(each[-1] - np.interp(start_ns, self.watch_ns, each))
+            for each in (self.watched_s, self.two_sided_s)
+        )
+        # also where a sum is not known, which is no number
+        return both / watched if watched > 0 and np.isfinite(both) else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """``amm500 analyze``: seven days are judged by what is on disk, and less than that is never a pass."""
 
+import contextlib
 import json
 import sqlite3
 from dataclasses import replace
@@ -7,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from amm500_nautilus.report.analysis import Evidence
@@ -18,6 +20,8 @@ from amm500_nautilus.runtime.node.gate import judge as judge_gate
 from amm500_nautilus.runtime.node.gate import paper_runs
 from amm500_nautilus.runtime.operate.evidence import gather
 from amm500_nautilus.runtime.operate.evidence import uptime
+from amm500_nautilus.runtime.operate.rebuild import read_back
+from amm500_nautilus.runtime.operate.rebuild import write_run
 from tests.runtime.journal_scene import CONTEXT
 from tests.runtime.journal_scene import DAY
 from tests.runtime.journal_scene import MINUTE
@@ -58,6 +62,10 @@ def week(days: float = 7.5, **changes: Any) -> Evidence:
         "liquidation_ns": np.array([], dtype=np.int64),
         "two_sided": 0.95,
     }
+    share = changes.get("two_sided", plain["two_sided"])
+    if share is not None:
+        passed_s = (stamps - stamps[0]) / NS
+        plain |= {"watch_ns": stamps, "watched_s": passed_s, "two_sided_s": share * passed_s}
     return Evidence(**(plain | changes))
 
 
@@ -160,6 +168,69 @@ def test_a_sample_counts_until_the_next_and_a_hole_counts_as_silence() -> None:
     rows += [sample(40, 689.9, 690.1), sample(100, 689.9, 690.1)]
     assert uptime(rows) == (pytest.approx(0.3), pytest.approx(0.1))  # type: ignore[arg-type]
     assert uptime(rows[:1]) == (None, None)  # type: ignore[arg-type]
+
+
+def rebuilt(journal: Path, out: Path) -> None:
+    """Write the run directory of a journal's last run."""
+    out.mkdir()
+    write_run(read_back(journal), out)
+
+
+def test_what_is_judged_of_the_quotes_is_of_the_judged_days() -> None:
+    whole = week(10.0)
+    quoted = np.minimum(whole.watched_s, 5 * 86_400.0)
+    evidence = replace(whole, two_sided=0.5, two_sided_s=quoted)
+    # of the last seven days the first two
+    assert measure(evidence.last_days(7.0)).two_sided_uptime == pytest.approx(2 / 7)
+    # from a moment between two samples on, half a minute of quotes and a minute of none
+    assert evidence.two_sided_since(START + 5 * DAY - MINUTE // 2) == pytest.approx(30 / (5 * 86_400 + 30))
+    assert measure(evidence).two_sided_uptime == 0.5
+    bare = replace(whole, watch_ns=whole.watch_ns[:0])
+    assert measure(bare.last_days(7.0)).two_sided_uptime is None
+    unknown = replace(whole, two_sided_s=np.full(len(whole.ts_ns), np.nan))
+    assert measure(unknown.last_days(7.0)).two_sided_uptime is None
+
+
+@pytest.fixture(scope="module")
+def silenced(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a journal of twelve hours of which the last six quote nothing, and of the run directory made from it."""
+    folder = tmp_path_factory.mktemp("silenced")
+    path = write_journal(folder / "monitor", days=0.5, context=CONTEXT)
+    with contextlib.closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE quote SET bid = NULL, ask = NULL WHERE ts_ns > ?", (START + DAY // 4,))
+    rebuilt(path, folder / "run")
+    return folder
+
+
+@pytest.mark.parametrize("where", ["monitor", "run"])
+def test_last_hours_without_quotes_have_no_uptime_whatever_was_before(silenced: Path, where: str) -> None:
+    evidence = gather(silenced / where)
+    assert evidence.two_sided == pytest.approx(0.5, abs=0.01)
+    assert measure(evidence.last_days(0.25)).two_sided_uptime == pytest.approx(0.0, abs=1e-3)
+
+
+def test_a_liquidation_of_a_live_run_fails_its_files_too(tmp_path: Path) -> None:
+    forced = (("LIQUIDATION-77-1", 3), ("LIQUIDATION-77-2", 4), ("ADL-78-3", 9), ("MANUAL-79-4", 12))
+    path = write_journal(tmp_path / "monitor", days=0.1, context={**CONTEXT, "mode": "live"}, mode="live")
+    with contextlib.closing(sqlite3.connect(path)) as connection, connection:
+        for name, number in forced:
+            connection.execute("UPDATE fill SET client_order_id = ? WHERE tid = ?", (name, f"t{number}"))
+    rebuilt(path, tmp_path / "run")
+    found = gather(tmp_path / "run")
+    # several trades of one order are one liquidation; what a person trades is none
+    assert found.liquidation_ns.tolist() == [found.fill_ns[2], found.fill_ns[8]]
+    assert judge(found).verdict == "fail"
+
+
+def test_a_liquidation_that_only_the_minutes_count_is_one(tmp_path: Path) -> None:
+    path = write_journal(tmp_path / "monitor", days=0.1, context=CONTEXT)
+    rebuilt(path, tmp_path / "run")
+    rows = tmp_path / "run" / "equity.parquet"
+    frame = pd.read_parquet(rows)
+    assert gather(tmp_path / "run").liquidation_ns.tolist() == []
+    frame["liquidations_cum"] = [0.0] * 5 + [2.0] * (len(frame) - 5)
+    frame.to_parquet(rows)
+    assert gather(tmp_path / "run").liquidation_ns.tolist() == [frame["ts_ns"].iloc[5]] * 2
 
 
 @pytest.fixture(scope="module")

@@ -6,6 +6,7 @@ import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -24,6 +25,7 @@ from amm500_nautilus.report.files import read_run
 from amm500_nautilus.report.files import read_summary
 from amm500_nautilus.report.risk import RISK_FILE
 from amm500_nautilus.risk import reasons
+from amm500_nautilus.runtime.node.books import FORCED
 from amm500_nautilus.runtime.operate.journal_read import WHAT
 from amm500_nautilus.runtime.operate.journal_read import find_journal
 from amm500_nautilus.runtime.operate.journal_read import reading
@@ -62,7 +64,6 @@ def of_files(path: Path) -> Evidence:
     frame = run.equity
     days = float(metrics.get("days") or 0.0)
     paid_ns, paid = _payments(path / "funding.csv")
-    dead_ns, _ = _payments(path / LIQUIDATION_FILE, amount="loss")
     return Evidence(
         name=str(summary["name"]),
         mode=str(summary["mode"]),
@@ -84,8 +85,11 @@ def of_files(path: Path) -> Evidence:
         funding_ns=paid_ns,
         funding=paid,
         halt_ns=_halts_of_file(path / RISK_FILE),
-        liquidation_ns=dead_ns,
+        liquidation_ns=_liquidations_of(path, run),
         two_sided=metrics.get("two_sided_uptime"),
+        watch_ns=ints(frame, "ts_ns"),
+        watched_s=floats(frame, "session_seconds"),
+        two_sided_s=floats(frame, "two_sided_seconds"),
         sessions=_sessions(run),
         day_seconds=float(metrics["session_seconds"]) / days if days > 0 else 86_400.0,
         blocks_per_year=float(summary["blocks"]["per_year"]),
@@ -102,6 +106,22 @@ def _sessions(run: RunFiles) -> tuple[tuple[int, int], ...]:
 def _payments(path: Path, amount: str = "amount") -> tuple[Ints, Floats]:
     frame = pd.read_csv(path) if path.is_file() else pd.DataFrame({"ts_ns": [], amount: []})
     return frame["ts_ns"].to_numpy(dtype=np.int64), frame[amount].to_numpy(dtype=np.float64)
+
+
+def _liquidations_of(path: Path, run: RunFiles) -> Ints:
+    """
+    Return when the venue liquidated, by whichever file knows of most.
+
+    The acts of a simulated venue have a file of their own. A live run is told of the venue's trades alone: of each order that was not
+    ours there is a fill or more, and the minute's count.
+    """
+    acts, _ = _payments(path / LIQUIDATION_FILE, amount="loss")
+    forced = run.fills[run.fills["client_order_id"].str.startswith(FORCED)]
+    orders = forced["client_order_id"].str.rpartition("-")[0] if len(forced) else forced["client_order_id"]
+    traded = forced.groupby(orders)["ts_ns"].min().sort_values().to_numpy(dtype=np.int64)
+    count = np.nan_to_num(floats(run.equity, "liquidations_cum")).astype(np.int64)
+    counted = np.repeat(ints(run.equity, "ts_ns"), np.maximum(np.diff(count, prepend=0), 0))
+    return max((acts, traded, counted), key=len)
 
 
 def _halts_of_file(path: Path) -> Ints:
@@ -184,7 +204,7 @@ def of_journal(path: Path, session: int | None = None) -> Evidence:
         (int(row["ts_ns"]), float(row["amount"])) for row in told.payments if row["kind"] == "transfer"
     ]
     halts = [row for row in told.raised if is_halt(row["reason"], json.loads(row["numbers"]))]
-    stamps = _times(minutes)
+    stamps, watched = _times(minutes), _watched(told.quotes)
     return Evidence(
         name=str(about["name"]),
         mode=str(about["mode"]),
@@ -208,6 +228,9 @@ def of_journal(path: Path, session: int | None = None) -> Evidence:
         halt_ns=_times(halts),
         liquidation_ns=_times(told.liquidations),
         two_sided=uptime(told.quotes)[1],
+        watch_ns=_times(told.quotes),
+        watched_s=watched.whole,
+        two_sided_s=watched.both,
         gaps=_gaps(told),
         strategy=next(iter(told.strategies)) if len(told.strategies) == 1 else "",
     )
@@ -250,15 +273,30 @@ def uptime(samples: list[sqlite3.Row], band_bps: float = BAND_BPS) -> tuple[floa
 
     A sample counts until the next; where none came for fifteen seconds nothing was quoted.
     """
-    quoted = both = 0
-    for this, following in itertools.pairwise(samples):
+    found = _watched(samples, band_bps)
+    whole = float(found.whole[-1]) if len(samples) else 0.0
+    return (float(found.quoted[-1]) / whole, float(found.both[-1]) / whole) if whole else (None, None)
+
+
+class _Watched(NamedTuple):
+    """By each sample, the seconds since the first one: all of them, those quoted at all, and those on both sides."""
+
+    whole: Floats
+    quoted: Floats
+    both: Floats
+
+
+def _watched(samples: list[sqlite3.Row], band_bps: float = BAND_BPS) -> _Watched:
+    whole, quoted, both = ([0] * len(samples) for _ in range(3))
+    for index, (this, following) in enumerate(itertools.pairwise(samples), start=1):
         span = following["ts_ns"] - this["ts_ns"]
+        whole[index] = whole[index - 1] + span
+        quoted[index], both[index] = quoted[index - 1], both[index - 1]
         if span > SAMPLE_GAP_NS:
             continue
         bid, ask, mid = this["bid"], this["ask"], this["mid"]
-        quoted += span * (bid is not None or ask is not None)
+        quoted[index] += span * (bid is not None or ask is not None)
         if bid is not None and ask is not None and mid:
             reach = mid * band_bps / 1e4
-            both += span * (mid - bid <= reach and ask - mid <= reach)
-    whole = samples[-1]["ts_ns"] - samples[0]["ts_ns"] if len(samples) > 1 else 0
-    return (quoted / whole, both / whole) if whole else (None, None)
+            both[index] += span * (mid - bid <= reach and ask - mid <= reach)
+    return _Watched(*(np.array(sums, dtype=np.int64) / NS for sums in (whole, quoted, both)))
