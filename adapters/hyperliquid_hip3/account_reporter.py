@@ -14,6 +14,7 @@ from hyperliquid_hip3.account_state import AccountFigures
 from hyperliquid_hip3.account_state import AccountScope
 from hyperliquid_hip3.account_state import AccountSums
 from hyperliquid_hip3.account_state import account_figures
+from hyperliquid_hip3.address_limit import ActionCount
 from hyperliquid_hip3.errors import HyperliquidError
 from hyperliquid_hip3.user_records import ActiveAsset
 from hyperliquid_hip3.user_records import ClearinghouseState
@@ -70,8 +71,12 @@ class AccountReporter:
         Told when the account mode is another than before.
     collateral_price : Callable[[], Awaitable[Decimal | None]]
         Reads the price of the collateral where it is time to; it does not raise.
+    read_transfers : Callable[[], Awaitable[None]]
+        Sees to it that ``sums`` has every transfer so far; raises when the venue does not answer.
     on_error : Callable[[str], None]
         Told when the account cannot be read; nothing is told of the account then.
+    actions : Callable[[], Awaitable[ActionCount]], optional
+        Reads what the address has used and may use, where it is time to; raises when the venue does not answer the first time.
     refresh_s, spacing_s : float
         The longest and the shortest time between two reports.
     monotonic : Callable[[], float], default ``time.monotonic``
@@ -91,6 +96,8 @@ class AccountReporter:
         on_mode: Callable[[str, str], None],
         on_error: Callable[[str], None],
         collateral_price: Callable[[], Awaitable[Decimal | None]],
+        read_transfers: Callable[[], Awaitable[None]],
+        actions: Callable[[], Awaitable[ActionCount]] | None = None,
         refresh_s: float,
         spacing_s: float,
         monotonic: Callable[[], float] = time.monotonic,
@@ -104,6 +111,8 @@ class AccountReporter:
         self._on_mode = on_mode
         self._on_error = on_error
         self._collateral_price = collateral_price
+        self._actions = actions
+        self._read_transfers = read_transfers
         self._refresh_s = refresh_s
         self._spacing_s = spacing_s
         self._monotonic = monotonic
@@ -154,7 +163,11 @@ class AccountReporter:
         async with self._lock:
             if not self.mode or self._monotonic() - self._facts_at > FACTS_EVERY_S:
                 await self.read_facts()
+            # first what was moved, then the equity that shows it: the other way round a withdrawal would be a loss
+            await self._read_transfers()
             self.sums.collateral_price = await self._collateral_price()
+            if self._actions is not None:
+                self.sums.actions = await self._actions()
             spot = None
             if self.mode in UNIFIED:
                 state, spot = await asyncio.gather(
@@ -188,7 +201,8 @@ class AccountReporter:
             self._wake.clear()
             try:
                 await self.report()
-            except HyperliquidError as error:
+            except (HyperliquidError, ValueError, ArithmeticError) as error:
+                # also a state that makes no account: whoever waits for the next report must hear that none comes
                 self._on_error(str(error))
             await asyncio.sleep(self._spacing())
 

@@ -19,6 +19,7 @@ from hyperliquid_hip3.account_state import AccountFigures
 from hyperliquid_hip3.account_state import AccountScope
 from hyperliquid_hip3.account_state import AccountSums
 from hyperliquid_hip3.actions import reserve_request_weight_action
+from hyperliquid_hip3.address_limit import AddressLimit
 from hyperliquid_hip3.client import VenueClient
 from hyperliquid_hip3.clock_offset import ClockState
 from hyperliquid_hip3.cloids import CloidBook
@@ -38,6 +39,7 @@ from hyperliquid_hip3.instruments import declared_modes
 from hyperliquid_hip3.instruments import declared_table
 from hyperliquid_hip3.nonces import NonceCounter
 from hyperliquid_hip3.notices import NoticeKind
+from hyperliquid_hip3.notices import Purchase
 from hyperliquid_hip3.providers import HyperliquidInstrumentProvider
 from hyperliquid_hip3.reconcile import FillLedger
 from hyperliquid_hip3.replies import Refused
@@ -46,9 +48,12 @@ from hyperliquid_hip3.sender import ActionSender
 from hyperliquid_hip3.signing import Signer
 from hyperliquid_hip3.startup import AgentCheck
 from hyperliquid_hip3.startup import check_agent
+from hyperliquid_hip3.startup import check_vault
 from hyperliquid_hip3.startup import load_key
 from hyperliquid_hip3.startup import require_valid
 from hyperliquid_hip3.state_files import Storage
+from hyperliquid_hip3.transfers import Pot
+from hyperliquid_hip3.transfers import TransferBook
 from hyperliquid_hip3.user_stream import UserStream
 
 
@@ -105,7 +110,7 @@ class Session:
     config : HyperliquidExecClientConfig
         What to trade, and with which key.
     state_dir : Path
-        Where nonces, order names and seen fills are kept.
+        Where nonces, order names, seen fills and transfers are kept.
     make_socket : callable
         Makes the socket of the user's streams.
     signer : Signer, optional
@@ -120,7 +125,9 @@ class Session:
     desk: OrderDesk
     sender: ActionSender
     account: AccountReporter
+    transfers: TransferBook
     collateral: CollateralPrice
+    address_limit: AddressLimit
     drift: DriftWatch
     switch: DeadmanKeeper
     scope: AccountScope
@@ -204,6 +211,10 @@ class Session:
         """When our key ends, ns UTC; None when it does not."""
         return self.agent.valid_until_ns
 
+    @property
+    def _file_name(self) -> str:
+        return f"{self.account_address}-{self.dex or 'main'}"
+
     # -- lifecycle -------------------------------------------------------------------------------------
 
     async def open(self) -> None:
@@ -229,13 +240,16 @@ class Session:
             now_ns=self.now_ns(),
             require_agent=self.config.require_agent,
         )
+        await check_vault(self.client, self.config.vault, self.config.user)
         self._make_desk(signer)
         self._make_account()
         self._make_watches()
         await self.drift.open()
         await self.switch.qualify()
-        await self.account.report()
+        # what a transfer is depends on the account mode, and what the equity means on the transfers
+        await self.account.read_facts()
         await self._listen()
+        await self.account.report()
         await self._read_unnamed()
         self._alert_agent()
         self.is_open = True
@@ -263,7 +277,7 @@ class Session:
         if was_open:
             self.desk.flush()
             await self.desk.settle()
-            await self.switch.disarm()
+            await self._take_back_switch()
         if self._stream is not None:
             await self._stream.close()
             self._stream = None
@@ -273,6 +287,15 @@ class Session:
         if self._nonces is not None:
             self._nonces.close()
         self._cloids = self._ledger = self._nonces = None
+
+    async def _take_back_switch(self) -> None:
+        resting = len(self.desk.shelf.live())
+        if resting and self.deadman.is_armed:
+            # nobody else will cancel them
+            text = f"{resting} orders may rest: the switch is left as it is, and cancels them within {self.config.deadman_secs} s"
+            self.owner.on_notice(NoticeKind.DEADMAN, text, is_alarm=True)
+        else:
+            await self.switch.disarm()
 
     async def _until_closed(self, job: Callable[[], Coroutine[Any, Any, None]]) -> None:
         try:
@@ -288,21 +311,25 @@ class Session:
         """Set another leverage for every coin traded here, and read it back."""
         await self.drift.change_leverage(leverage)
 
-    async def buy_weight(self, weight: int) -> None:
-        """Buy request weight, where the configuration allows it."""
+    async def buy_weight(self, weight: int) -> Purchase:
+        """Buy request weight, where the configuration allows it, and return what became of it."""
         if not self.config.buy_weight:
             self.owner.on_notice(
                 NoticeKind.RATE_LIMITED, f"{weight} requests were not bought: `buy_weight` is off"
             )
-            return
+            return Purchase.REFUSED
         result = await self.sender.send(reserve_request_weight_action(weight))
         if isinstance(result.reply, Refused):
             self.owner.on_notice(NoticeKind.RATE_LIMITED, f"requests were not bought: {result.reply.text}")
-        elif result.reply is None:
-            self.owner.on_notice(
-                NoticeKind.UNKNOWN_OUTCOME, f"buying {weight} requests: {result.not_done or 'no answer'}"
-            )
+            return Purchase.REFUSED
+        self.address_limit.expire()
         self.account.wanted()
+        if result.reply is not None:
+            return Purchase.BOUGHT
+        self.owner.on_notice(
+            NoticeKind.UNKNOWN_OUTCOME, f"buying {weight} requests: {result.not_done or 'no answer'}"
+        )
+        return Purchase.UNKNOWN if result.not_done is None else Purchase.REFUSED
 
     # -- inside: opening -------------------------------------------------------------------------------
 
@@ -314,7 +341,7 @@ class Session:
             key = await asyncio.to_thread(load_key, self.config)
             signer = Signer(key, self.config.url, self.config.vault)
             self._signer = signer
-        name = f"{self.account_address}-{self.dex or 'main'}"
+        name = self._file_name
         self._nonces = NonceCounter(
             self._state_dir / f"nonce-{signer.address}",
             now_ms=self._now_ms,
@@ -364,6 +391,26 @@ class Session:
         self.collateral = CollateralPrice(
             self.client, self.scope.token, self.scope.collateral, notify=self.owner.on_notice
         )
+        self.transfers = TransferBook(
+            self._state_dir / f"transfers-{self._file_name}",
+            Pot(
+                self.account_address,
+                self.dex,
+                self.scope.collateral,
+                is_unified=lambda: self.account.mode in UNIFIED,
+            ),
+            self.sums,
+            reader=self.client,
+            storage=self._storage,
+            now_ms=self._opened_ms,
+        )
+        self.address_limit = AddressLimit(
+            self.client,
+            self.account_address,
+            notify=self.owner.on_notice,
+            now_ns=self.now_ns,
+            weights=self.client.weights,
+        )
         self.account = AccountReporter(
             self.client,
             self.account_address,
@@ -374,6 +421,8 @@ class Session:
             on_mode=self._on_mode,
             on_error=self._on_account_error,
             collateral_price=self.collateral.refresh,
+            actions=self.address_limit.refresh,
+            read_transfers=self._read_transfers,
             refresh_s=self.config.account_refresh_secs,
             spacing_s=self.config.account_spacing_ms / 1_000,
         )
@@ -425,8 +474,8 @@ class Session:
             self.account_address,
             desk=self.desk,
             sums=self.sums,
+            transfers=self.transfers,
             dex=self.dex,
-            is_unified=lambda: self.account.mode in UNIFIED,
             since_ns=self._opened_ms * NS_PER_MS,
             wants_account=self.account.wanted,
             on_reconnected=self.owner.on_reconnected,
@@ -441,6 +490,12 @@ class Session:
             name="account",
         )
         await self._stream.connect(socket, timeout_s=STREAM_UP_S)
+
+    async def _read_transfers(self) -> None:
+        stream = self._stream
+        if not self.transfers.is_read or stream is None or not stream.knows_ledger:
+            # while the streams are away, and for as long as no process ran, only the venue knows
+            await self.transfers.read()
 
     # -- inside: regular -------------------------------------------------------------------------------
 
@@ -486,7 +541,7 @@ class Session:
         if not self.agent.is_unnamed or self._stream is None:
             return
         try:
-            found = await self._stream.unnamed_agent(timeout_s=AGENT_S)
+            found = await self._stream.unnamed_agent(self.config.user, timeout_s=AGENT_S)
         except TransportError as error:
             self.owner.on_notice(NoticeKind.AGENT_EXPIRES, f"the agent's end is unknown: {error}")
             return

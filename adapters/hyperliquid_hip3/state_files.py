@@ -1,5 +1,6 @@
 """Small files that outlive the process, written whole or not at all; a disk that takes nothing more stops no trading."""
 
+import contextlib
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -60,7 +61,8 @@ def write_anew(path: Path, content: str, what: str) -> None:
         new.chmod(0o600)
         new.replace(path)
     except OSError as error:
-        new.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            new.unlink(missing_ok=True)
         raise HyperliquidError(f"{what} cannot be written anew: {error.strerror}") from error
 
 

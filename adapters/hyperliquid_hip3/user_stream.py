@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable
-from decimal import Decimal
 from typing import Any
 from typing import Final
 from typing import Protocol
@@ -15,6 +14,7 @@ from hyperliquid_hip3.errors import PayloadError
 from hyperliquid_hip3.errors import TransportError
 from hyperliquid_hip3.frames import parse_frame
 from hyperliquid_hip3.notices import NoticeKind
+from hyperliquid_hip3.transfers import TransferBook
 from hyperliquid_hip3.user_parsing import parse_order_updates
 from hyperliquid_hip3.user_parsing import parse_user_event
 from hyperliquid_hip3.user_parsing import parse_user_fills_message
@@ -22,7 +22,6 @@ from hyperliquid_hip3.user_parsing import parse_user_fundings_message
 from hyperliquid_hip3.user_records import FillsEvent
 from hyperliquid_hip3.user_records import FundingEvent
 from hyperliquid_hip3.user_records import FundingPayment
-from hyperliquid_hip3.user_records import LedgerUpdate
 from hyperliquid_hip3.user_records import LiquidationNotice
 from hyperliquid_hip3.user_records import UnnamedAgent
 from hyperliquid_hip3.user_records import VenueCancels
@@ -35,9 +34,6 @@ SUBSCRIPTIONS: Final = (
     "userFundings",
     "userNonFundingLedgerUpdates",
 )
-SPOT: Final = "spot"
-INTO: Final = frozenset(("deposit",))
-OUT: Final = frozenset(("withdraw",))
 
 
 class Socket(Protocol):
@@ -71,13 +67,13 @@ class UserStream:
     desk : OrderDesk
         Takes orders and fills.
     sums : AccountSums
-        Takes funding and transfers.
+        Takes funding.
+    transfers : TransferBook
+        Takes deposits, withdrawals and transfers.
     dex : str
-        The dex whose pot is reported.
-    is_unified : Callable[[], bool]
-        Whether all dexes share one pot, so that moving between them is no transfer.
+        The dex whose funding is counted.
     since_ns : int
-        Payments and transfers before this, ns UTC, are the past.
+        Payments of funding before this, ns UTC, are the past.
     wants_account : Callable[[], None]
         Asks for the account to be read.
     on_reconnected : Callable[[], None]
@@ -93,8 +89,8 @@ class UserStream:
         *,
         desk: OrderDesk,
         sums: AccountSums,
+        transfers: TransferBook,
         dex: str,
-        is_unified: Callable[[], bool],
         since_ns: int,
         wants_account: Callable[[], None],
         on_reconnected: Callable[[], None],
@@ -103,8 +99,8 @@ class UserStream:
         self._account = account
         self._desk = desk
         self._sums = sums
+        self._transfers = transfers
         self._dex = dex
-        self._is_unified = is_unified
         self._since_ns = since_ns
         self._wants_account = wants_account
         self._on_reconnected = on_reconnected
@@ -112,6 +108,7 @@ class UserStream:
         self._socket: Socket | None = None
         self._up = asyncio.Event()
         self.is_up = False
+        self._has_ledger = False
         self.frames = 0
         self.bad_frames = 0
         self._readers: dict[str, Callable[[Any], None]] = {
@@ -123,6 +120,12 @@ class UserStream:
             "webData3": self._on_web_data,
         }
         self._agent: asyncio.Future[UnnamedAgent] | None = None
+        self._agent_of = account
+
+    @property
+    def knows_ledger(self) -> bool:
+        """Whether the streams are there and have told all transfers so far: every connection begins with a snapshot."""
+        return self.is_up and self._has_ledger
 
     async def connect(self, socket: Socket, *, timeout_s: float) -> None:
         """
@@ -144,9 +147,11 @@ class UserStream:
         except TimeoutError:
             raise TransportError(f"the account's streams did not come up within {timeout_s:g} s") from None
 
-    async def unnamed_agent(self, *, timeout_s: float) -> UnnamedAgent:
+    async def unnamed_agent(self, user: str, *, timeout_s: float) -> UnnamedAgent:
         """
-        Return what the venue says of the account's agent without a name; the feed that says it is given up again at once.
+        Return what the venue says of a user's agent without a name; the feed that says it is given up again at once.
+
+        The user is whose agent signs: the account itself, or the master or leader where it is a sub-account or a vault.
 
         Raises
         ------
@@ -156,7 +161,8 @@ class UserStream:
         """
         if self._socket is None:
             raise TransportError("the account's streams are closed")
-        subscription = {"type": "webData3", "user": self._account}
+        self._agent_of = user.lower()
+        subscription = {"type": "webData3", "user": self._agent_of}
         self._agent = asyncio.get_running_loop().create_future()
         self._socket.subscribe(subscription)
         try:
@@ -184,7 +190,7 @@ class UserStream:
 
     def on_down(self, reason: str) -> None:
         """Take that the streams are gone."""
-        self.is_up = False
+        self.is_up = self._has_ledger = False
         self._notify(NoticeKind.STREAM_DOWN, reason)
 
     def on_frame(self, raw: bytes, received_ns: int) -> None:  # noqa: ARG002 - the socket's form
@@ -209,7 +215,7 @@ class UserStream:
         if self._agent is None or self._agent.done():
             return
         agent = parse_unnamed_agent(data)
-        if agent.user.lower() == self._account:
+        if agent.user.lower() == self._agent_of:
             self._agent.set_result(agent)
 
     def _on_event(self, data: Any) -> None:
@@ -238,53 +244,12 @@ class UserStream:
         message = parse_ledger_message(data)
         if message.user.lower() != self._account:
             return
-        for update in message.updates:
-            amount = transfer_amount(update, self._account, self._dex, is_unified=self._is_unified())
-            if update.ts_ns < self._since_ns or not amount:
-                continue
-            key = (update.ts_ns, update.block_hash, update.kind, amount)
-            if self._sums.add_transfer(key, amount):
-                self._wants_account()
+        if self._transfers.take(message.updates):
+            self._wants_account()
+        self._has_ledger = self._has_ledger or message.is_snapshot
 
     def _add_funding(self, payment: FundingPayment) -> None:
         if payment.ts_ns < self._since_ns or payment.coin.partition(":")[0] != (self._dex or payment.coin):
             return
         if self._sums.add_funding(payment.coin, payment.ts_ns, payment.amount):
             self._wants_account()
-
-
-def transfer_amount(update: LedgerUpdate, account: str, dex: str, *, is_unified: bool) -> Decimal:
-    """
-    Return what a ledger update brought into the pot that is reported, negative for what it took; 0 when it left it alone.
-
-    Parameters
-    ----------
-    update : LedgerUpdate
-        The venue's row; its amount has no sign.
-    account : str
-        Whose pot.
-    dex : str
-        The dex of the pot in the standard modes.
-    is_unified : bool
-        Whether the pot is all the account has of the token.
-
-    """
-    amount = update.amount
-    if amount is None:
-        return Decimal(0)
-    comes = update.destination.lower() in ("", account)
-    leaves = update.user.lower() in ("", account)
-    if update.source_dex is not None or update.destination_dex is not None:
-        if is_unified:
-            inside = comes and leaves
-            return Decimal(0) if inside else (amount if comes else -amount)
-        into = comes and update.destination_dex == dex
-        out = leaves and update.source_dex == dex
-        return amount if into and not out else (-amount if out and not into else Decimal(0))
-    if update.to_perp is not None and not dex and not is_unified:
-        return amount if update.to_perp else -amount
-    if dex and not is_unified:
-        return Decimal(0)
-    if update.kind in INTO:
-        return amount
-    return -amount if update.kind in OUT else Decimal(0)

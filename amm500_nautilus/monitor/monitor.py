@@ -169,9 +169,11 @@ class Monitor:
 
     # -- life --------------------------------------------------------------------------------------------------------
 
-    def open(self) -> Restored:
+    def open(self, new_account: str = "") -> Restored:
         """
         Open the journal, number this run, and return what the last one left.
+
+        Where ``new_account`` says why the account is another than the last run's, a new session begins.
 
         Raises
         ------
@@ -186,8 +188,9 @@ class Monitor:
         now = self._now_ns()
         self.run = number_of(journal.path, "SELECT max(id) FROM run") + 1
         self.session = number_of(journal.path, "SELECT max(id) FROM session")
-        if not self.session:
-            self._begin_session(now, "start")
+        is_first = not self.session
+        if is_first or new_account:
+            self._begin_session(now, "start" if is_first else new_account)
         journal.write(
             "run",
             id=self.run,
@@ -210,8 +213,11 @@ class Monitor:
             self._demands.append(reasons.JOURNAL_DAMAGED)
             self.event("journal", notes[0])
         elif not opening.is_new:
-            notes.append(f"session {self.session} goes on as run {self.run}")
+            how = f"begins with {new_account}," if new_account else "goes on as"
+            notes.append(f"session {self.session} {how} run {self.run}")
         self._pnl = restored_meter(journal.path)
+        if new_account:
+            self._pnl.on_new_account()
         saved = {name: value for name, (_, value) in load_saved(journal.path).items()}
         if opening.damaged is not None:
             saved = dict(read_copy(settings.folder))
@@ -475,6 +481,11 @@ class Monitor:
             price=None if price is None else str(price),
             run=self.run,
         )
+
+    def on_earlier_transfer(self, ts_ns: int, amount: Decimal) -> None:
+        """Journal what was deposited or withdrawn while no node ran."""
+        self._pnl.on_earlier_transfer(float(amount))
+        self.on_payment(ts_ns, "transfer", amount)
 
     def event(self, kind: str, text: str) -> None:
         """Journal anything else worth a line."""

@@ -51,6 +51,14 @@ class PnlMeter:
         self._transfers = math.nan
         self._fills: OrderedDict[int, _Fill] = OrderedDict()
 
+    def on_earlier_transfer(self, amount: float) -> None:
+        """Take what was deposited, or withdrawn when negative, while no process ran: the next equity shows it."""
+        self._equity += amount
+
+    def on_new_account(self) -> None:
+        """Go on with another account: what it holds and is worth is no change of the last one's."""
+        self._equity = self._position = self._mid = math.nan
+
     def on_fill(self, index: int, side: int, size: float, price: float, fee: float, mid: float) -> None:
         """Add a fill; ``mid`` is the market's when it was booked, NaN where there was none. ``index`` names it to ``on_markout``."""
         if not math.isfinite(mid):
