@@ -73,6 +73,8 @@ from hyperliquid_hip3.factories import HyperliquidLiveDataClientFactory
 NS = 1_000_000_000
 START_S = 60.0
 WIND_DOWN_S = 20.0
+# between two orders that close the position: longer than an order without an answer is in doubt
+CLOSE_S = 5.0
 STEP_S = 0.2
 REPORT_S = 8.0
 STATUS_S = 60.0
@@ -156,7 +158,7 @@ class LiveRun:
         state_dir, log_dir = out / "state", out / "log"
         if self._endpoint.key:
             os.environ[KEY_VARIABLE] = self._endpoint.key
-        for note in self._monitor.open():
+        for note in self._monitor.open(self._desk.new_account):
             self._progress.say(note)
         journal = self._monitor.monitor
         if self._monitor.is_damaged and self._endpoint.user.startswith("0x"):
@@ -353,9 +355,11 @@ class LiveRun:
         maker.wind_down()
         await until(lambda: not node.cache.orders_open(instrument_id=self._quoted), WIND_DOWN_S)
         on_end = self._monitor.on_end or self._config.on_end
-        if on_end == "flatten" and books.position and not self.is_halted:
+        end = time.monotonic() + WIND_DOWN_S
+        while on_end == "flatten" and books.position and not self.is_halted and time.monotonic() < end:
+            # reduce-only: what a thin book, a refusal or no answer leaves of it is asked for again
             maker.close_all_positions(self._quoted, reduce_only=True)
-            await until(lambda: not books.position, WIND_DOWN_S)
+            await until(lambda: not books.position, CLOSE_S)
         self._desk.watch()
         # the venue's own figure is compared with ours only when it knows of the last fill
         await until(lambda: books.is_reported, REPORT_S)

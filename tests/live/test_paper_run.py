@@ -21,9 +21,12 @@ from amm500_nautilus.runtime.live import main as live_main
 from amm500_nautilus.runtime.node.market import look_at_market
 from amm500_nautilus.runtime.node.paper import candidates
 from amm500_nautilus.runtime.node.paper import paper_venue_config
+from amm500_nautilus.runtime.operate.evidence import of_journal
 from hyperliquid_loopback.config import VenueConfig
 from hyperliquid_loopback.venue import LoopbackVenue
 from tests.live.processes import ended
+from tests.live.run_directory import FILES
+from tests.live.run_directory import PARTS
 
 
 pytestmark = pytest.mark.live_node
@@ -31,19 +34,6 @@ pytestmark = pytest.mark.live_node
 ROOT = Path(__file__).resolve().parents[2]
 PAPER = ROOT / "configs" / "paper.yaml"
 COIN = "km:US500"
-FILES = (
-    "account.csv",
-    "config.yaml",
-    "equity.parquet",
-    "fills.csv",
-    "orders.csv",
-    "positions.csv",
-    "risk.csv",
-    "run.log",
-    "summary.json",
-    "tearsheet.html",
-)
-PARTS = ("spread_capture", "adverse_selection", "inventory", "fees", "funding", "liquidation")
 # near the touch, so that a short run is filled
 TIGHT = (
     "strategy.quoting.spread.inside_fees=true",
@@ -308,3 +298,20 @@ def test_a_local_run_takes_no_other_venue_s_address(
     parts = [str(local), "--set", "live.url=http://127.0.0.1:9", "--out", str(tmp_path / "run")]
     assert live_main(parts) == 2
     assert "live.url" in capsys.readouterr().err
+
+
+def test_a_new_account_after_one_that_had_more_loses_nothing_by_it(
+    venue: LoopbackVenue, tmp_path: Path
+) -> None:
+    for name, equity in (("first", "1100"), ("second", "1000")):
+        # too short for a fill so far from the touch: the account is flat at the end and forgotten
+        short = ("--quiet", "--duration", "4s", "--set", f"account.equity={equity}")
+        with ended(start(command(venue.url, tmp_path, name, *short))) as process:
+            _, errors = process.communicate(timeout=180)
+        # exit code 3 where the first account's peak made a drawdown of the second's start
+        assert process.returncode == 0, errors
+        assert kept(tmp_path) == {}
+    found = of_journal(tmp_path / "state" / "monitor" / "journal.sqlite")
+    assert found.equity == pytest.approx(1_000.0)
+    assert len(found.halt_ns) == 0
+    assert "session 2 begins with a new paper account" in (tmp_path / "second" / "run.log").read_text()

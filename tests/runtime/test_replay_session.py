@@ -192,7 +192,9 @@ def test_a_touch_that_was_ours_alone_gives_way_to_the_level_behind_it() -> None:
 
 def test_a_level_that_shows_less_than_we_had_there_is_counted() -> None:
     netting = Netting(orders(*LIFE), TICK, LOT)
-    assert [row["px"] for row in netting.net(book("690.00", "0.050")).data["levels"][0]] == ["689.99"]
+    # emptied, it still counts as one of the levels that the message has
+    bids = netting.net(book("690.00", "0.050")).data["levels"][0]
+    assert [(row["px"], row["sz"]) for row in bids] == [("690.00", "0"), ("689.99", "3.0")]
     assert netting.short == 1
 
 

@@ -22,6 +22,8 @@ class ClientDesk:
 
     # the venue's book shows our own orders
     nets_own_orders = True
+    # the venue's, however often a process ends
+    new_account = ""
 
     def __init__(self, endpoint: Endpoint, market: MarketNow) -> None:
         self.endpoint = endpoint

@@ -83,7 +83,8 @@ class Desk(Protocol):
 
     ``execution`` is the configuration of the adapter's execution client, None where orders never leave the process; ``nets_own_orders``
     says whether the venue's book shows what we rest. ``equity`` is the account's at the start, ``factory`` makes the execution client,
-    ``events`` are kinds and texts that the journal is to keep of the start.
+    ``events`` are kinds and texts that the journal is to keep of the start, ``new_account`` why the account is none that an earlier run
+    of the journal traded, empty where it may be.
     """
 
     endpoint: Endpoint
@@ -93,6 +94,11 @@ class Desk(Protocol):
     @property
     def equity(self) -> Decimal:
         """The account's equity at the start, collateral units."""
+        ...
+
+    @property
+    def new_account(self) -> str:
+        """Why the account is none that an earlier run traded; empty where it may be."""
         ...
 
     @property

@@ -24,6 +24,7 @@ from amm500_catalog.errors import InputError
 from amm500_nautilus.monitor.alerts import channels_from
 from amm500_nautilus.monitor.desk import Reading
 from amm500_nautilus.monitor.errors import MonitorError
+from amm500_nautilus.monitor.journal import load_saved
 from amm500_nautilus.monitor.monitor import FillRow
 from amm500_nautilus.monitor.monitor import Monitor
 from amm500_nautilus.monitor.monitor import MonitorSettings
@@ -33,8 +34,10 @@ from amm500_nautilus.report.types import AccountRow
 from amm500_nautilus.report.types import ReportContext
 from amm500_nautilus.risk import reasons
 from amm500_nautilus.risk.config import RiskConfig
+from amm500_nautilus.risk.session import Session
 from amm500_nautilus.risk.types import Conditions
 from amm500_nautilus.risk.types import RiskDecision
+from amm500_nautilus.runtime.config import REAL_MODES
 from amm500_nautilus.runtime.config import RunConfig
 from amm500_nautilus.runtime.config import to_plain
 from amm500_nautilus.runtime.record.session import COMMAND_TOPIC
@@ -57,6 +60,10 @@ NS = 1e9
 WAITING_ORDERS = 10_000
 # of a notice that the next report of the account takes back
 UNREAD = "the account cannot be read"
+# of one that the reconciliation which follows it takes back
+GARBLED = "a frame could not be read"
+# the net transfers that the journal has rows of, by the account's own count
+TRANSFERS = "net_transfers"
 # what the venue's side says once and a person must end
 DEMANDED = {
     NoticeKind.SECOND_TRADER: reasons.SECOND_TRADER,
@@ -76,6 +83,19 @@ def version() -> str:
         return metadata.version("amm500")
     except metadata.PackageNotFoundError:
         return "checkout"
+
+
+def with_new_session(saved: Mapping[str, bytes]) -> dict[str, bytes]:
+    """Return a strategy's saved state with loss and drawdown counted anew, and everything else, halts among it, as it was."""
+    session = Session()
+    session.restart()
+    found = dict(saved)
+    for name, content in saved.items():
+        state = json.loads(content)
+        if "risk" in state:
+            state["risk"]["engine"]["session"] = session.save()
+            found[name] = json.dumps(state).encode()
+    return found
 
 
 class MakerDesk:
@@ -195,6 +215,10 @@ class MakerDesk:
         """End what waits for a person; return the names of what ended."""
         self._tell("resume", by)
         return self._maker.guard.resume(self._now_ns(), by)
+
+    def begin_session(self) -> None:
+        """Count loss and drawdown from the first view on: nothing was before."""
+        self._maker.guard.engine.new_session()
 
     def new_session(self, by: str) -> None:
         """Count loss and drawdown anew."""
@@ -347,10 +371,15 @@ class NodeMonitor:
             raise InputError(str(error), "the environment") from error
         self.monitor = Monitor(settings, channels)
         self._saved: Mapping[str, bytes] = {}
+        self._is_new_account = self._begins_session = False
+        # of an account at a venue, which things happen to while no node runs
+        self._is_real = config.mode in REAL_MODES
+        self._known_transfers: Decimal | None = None
         self._desk: MakerDesk | None = None
+        self._is_reported = False
         self._msgbus: Any = None
         self._subscriptions: tuple[tuple[str, Callable[[Any], None]], ...] = ()
-        self._is_down = self._is_unread = False
+        self._is_down = self._is_unread = self._is_unsure = False
         self._demands: list[str] = []
         # the journal was found damaged: what it had of fills is with the venue
         self.is_damaged = False
@@ -362,9 +391,11 @@ class NodeMonitor:
 
     # -- life --------------------------------------------------------------------------------------------------------
 
-    def open(self) -> tuple[str, ...]:
+    def open(self, new_account: str = "") -> tuple[str, ...]:
         """
         Open the journal before anything else of the run, and return what a user should be told of it.
+
+        Where ``new_account`` says why the account is another than the last run's, loss and drawdown count anew; halts stay.
 
         Raises
         ------
@@ -373,19 +404,23 @@ class NodeMonitor:
 
         """
         try:
-            restored = self.monitor.open()
+            restored = self.monitor.open(new_account)
         except (MonitorError, OSError, sqlite3.OperationalError) as error:
             raise InputError(
                 str(error), str(self._folder), "a folder of this user's, of no other run"
             ) from error
         self._saved = restored.strategy
+        self._begins_session = not self._saved
+        self._is_new_account = bool(new_account)
+        kept = load_saved(self.monitor.journal.path).get(TRANSFERS) if self._is_real else None
+        self._known_transfers = None if kept is None else Decimal(kept[1].decode())
         self.is_damaged = restored.is_damaged
         return restored.notes
 
     def join(self, node: Any, maker: MarketMaker, books: Any, instrument: Any, recorder: RunRecorder) -> Any:
         """Connect everything before the node runs, give the strategy its saved state, and return what the books are bound to."""
         if self._saved:
-            maker.on_load(dict(self._saved))
+            maker.on_load(with_new_session(self._saved) if self._is_new_account else dict(self._saved))
         maker.conditions = self._conditions
         clock = node.kernel.clock
         self._tick = float(instrument.price_increment)
@@ -452,10 +487,14 @@ class NodeMonitor:
         self.is_stopping, self.on_end = True, on_end
 
     def _conditions(self) -> Conditions:
+        if self._begins_session and self._desk is not None:
+            # asked for before the first verdict: the adapter's count of transfers may be older than this journal
+            self._begins_session = False
+            self._desk.begin_session()
         demands = tuple(self._demands)
         self._demands.clear()
         return self.monitor.conditions(
-            Conditions(network_down=self._is_down or self._is_unread, demands=demands)
+            Conditions(network_down=self._is_down or self._is_unread or self._is_unsure, demands=demands)
         )
 
     def _on_sample(self, sample: QuoteSample) -> None:
@@ -470,18 +509,38 @@ class NodeMonitor:
         self.monitor.event(notice.kind.value, notice.text)
         if notice.kind is NoticeKind.STREAM_DOWN and notice.text.startswith(UNREAD):
             self._is_unread = True
+        elif notice.kind is NoticeKind.STREAM_DOWN and notice.text.startswith(GARBLED):
+            self._is_unsure = True
         elif notice.kind is NoticeKind.STREAM_DOWN:
             self._is_down = True
-        elif notice.kind in (NoticeKind.STREAM_UP, NoticeKind.RECONCILED):
+        elif notice.kind is NoticeKind.STREAM_UP:
             self._is_down = False
+        elif notice.kind is NoticeKind.RECONCILED:
+            # asked for over REST, and perhaps before the streams went down once more: they are back only when they say so
+            self._is_unsure = False
         if notice.kind in DEMANDED:
             self._demands.append(DEMANDED[notice.kind])
         elif notice.is_alarm:
             self.monitor.alert(notice.kind.value, notice.kind.value.replace("_", " "), notice.text)
 
     def _on_account_state(self, event: Any) -> None:
-        if "equity" in event.info:
-            self._is_unread = False
+        if "equity" not in event.info:
+            return
+        self._is_unread = False
+        if self._is_real and event.info.get(TRANSFERS) is not None:
+            self._on_transfers(event.ts_init, Decimal(event.info[TRANSFERS]))
+
+    def _on_transfers(self, ts_ns: int, total: Decimal) -> None:
+        """Journal what was moved while no node ran, and how far the journal's rows of transfers now go."""
+        known, is_first = self._known_transfers, not self._is_reported
+        self._is_reported = True
+        if total == known:
+            return
+        if is_first and known is not None:
+            # what is moved later comes from the books
+            self.monitor.on_earlier_transfer(ts_ns, total - known)
+        self._known_transfers = total
+        self.monitor.journal.save(TRANSFERS, ts_ns, str(total).encode())
 
     def _on_order_event(self, event: Any) -> None:
         kind = type(event)

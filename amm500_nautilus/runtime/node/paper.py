@@ -234,6 +234,11 @@ class PaperDesk:
     events: tuple[tuple[str, str], ...] = ()
 
     @property
+    def new_account(self) -> str:
+        """Why the account is no earlier run's; empty where one is taken up."""
+        return "a new paper account" if self._state is None else ""
+
+    @property
     def equity(self) -> Decimal:
         """The equity of the run file."""
         return self._config.account.equity
