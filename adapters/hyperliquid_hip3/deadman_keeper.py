@@ -87,6 +87,8 @@ class DeadmanKeeper:
         self._monotonic_ns = monotonic_ns
         self._look_s = look_s
         self._qualify_every_s = qualify_every_s
+        # a setting without an answer: the venue may hold a time that the switch does not know of
+        self._may_be_set = False
 
     async def qualify(self) -> bool:
         """
@@ -139,6 +141,7 @@ class DeadmanKeeper:
             self._notify(NoticeKind.DEADMAN, f"not armed: {result.reply.text}", is_alarm=True)
         elif result.reply is None:
             self.switch.failed(self._monotonic_ns(), is_unqualified=False)
+            self._may_be_set |= result.not_done is None
             self._notify(NoticeKind.DEADMAN, f"not armed: {result.not_done or 'no answer'}")
         else:
             self.switch.armed(target, self._monotonic_ns())
@@ -147,7 +150,7 @@ class DeadmanKeeper:
 
     async def disarm(self) -> None:
         """Clear it, where it may be set."""
-        if not self.switch.is_armed:
+        if not self.switch.is_armed and not self._may_be_set:
             return
         try:
             result = await self._sender.send(schedule_cancel_action(None))
@@ -157,6 +160,7 @@ class DeadmanKeeper:
         if not is_cleared:
             self._notify(NoticeKind.DEADMAN, "not disarmed: it cancels all orders of the account soon")
         self.switch.disarmed()
+        self._may_be_set = False
 
     async def _warn_of_others(self) -> None:
         try:

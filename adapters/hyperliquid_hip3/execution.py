@@ -63,6 +63,7 @@ from hyperliquid_hip3.notices import ACTION_TOPIC
 from hyperliquid_hip3.notices import NOTICE_TOPIC
 from hyperliquid_hip3.notices import Notice
 from hyperliquid_hip3.notices import NoticeKind
+from hyperliquid_hip3.notices import Purchase
 from hyperliquid_hip3.order_mapping import side_of
 from hyperliquid_hip3.providers import HyperliquidInstrumentProvider
 from hyperliquid_hip3.reconcile import LATE
@@ -165,7 +166,7 @@ class HyperliquidExecutionClient(LiveExecutionClient):
         )
         self._admission = Admission(self._session, cache, config.slippage_bps)
         self._status_reports: StatusReports | None = None
-        self._is_reconciling = False
+        self._is_reconciling = self._is_outdated = False
         self._listeners: list[tuple[str, Callable[[Any], None]]] = []
 
     @property
@@ -218,7 +219,15 @@ class HyperliquidExecutionClient(LiveExecutionClient):
         self._spawn(self._session.change_leverage(int(leverage)))
 
     def _on_weight(self, weight: Any) -> None:
-        self._spawn(self._session.buy_weight(int(weight)))
+        self._spawn(self._buy_weight(int(weight)))
+
+    async def _buy_weight(self, weight: int) -> None:
+        outcome = Purchase.UNKNOWN
+        try:
+            outcome = await self._session.buy_weight(weight)
+        finally:
+            # also where it could not be signed, or the node ends meanwhile
+            self._msgbus.publish(topic=self._exec_config.weight_answer_topic, msg=(weight, outcome.value))
 
     # -- commands --------------------------------------------------------------------------------------
     # taken at once, not in a task each: thirty of them belong together
@@ -332,6 +341,9 @@ class HyperliquidExecutionClient(LiveExecutionClient):
             self._book(effect.fill, LATE)
         elif not self._emitter.emit(track, effect):
             self._log.warning(f"{track.key} is not in the cache: {effect}")
+            if isinstance(effect, FillBooked):
+                # the engine has forgotten the order, and holds what it bought
+                self._book(effect.fill, LATE)
         if isinstance(effect, FillBooked):
             self._session.account.wanted()
 
@@ -522,12 +534,14 @@ class HyperliquidExecutionClient(LiveExecutionClient):
             self._session.desk.fill_booked(FillKey(int(event.ts_event), coin, int(number)))
 
     async def _reconcile(self) -> None:
+        self._is_outdated = True
         if self._is_reconciling:
             return
         self._is_reconciling = True
         pause = RETRY_S
         try:
             while self._session.is_open:
+                self._is_outdated = False
                 try:
                     await self._session.desk.doubts.reconcile(self._session.fills_since_ms())
                     await self._session.account.report()
@@ -535,6 +549,10 @@ class HyperliquidExecutionClient(LiveExecutionClient):
                     self._log.warning(f"not reconciled yet: {error}")
                     await asyncio.sleep(pause)
                     pause = min(2 * pause, MAX_RETRY_S)
+                    continue
+                if self._is_outdated:
+                    # asked once more meanwhile: what was read may be from before that
+                    await asyncio.sleep(RETRY_S)
                     continue
                 self.on_notice(NoticeKind.RECONCILED, "orders, fills and account were read after a reconnect")
                 return

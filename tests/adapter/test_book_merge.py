@@ -176,7 +176,17 @@ def test_a_book_says_itself_whether_it_is_the_fast_one_and_rest_is_told():
 def test_a_level_of_size_zero_is_no_level():
     snapshot = BookSnapshot("km:US500", 5, levels(100, size="0") + levels(99), levels(101))
 
-    assert prices(frame_of_book(snapshot, 9).bids) == [99]
+    assert prices(merge([frame_of_book(snapshot, 9)]).bids) == [99]
+
+
+def test_a_level_whose_size_was_taken_out_does_not_make_a_message_say_that_there_is_no_more():
+    deep = frame(DEFAULT, 100, range(100, 80, -1), range(101, 121))
+    emptied = levels(100, 99) + levels(98, size="0") + levels(97, 96)
+    fast = BookFrame(FAST, 200, 205, emptied, levels(*range(101, 106)))
+    assert prices(merge([deep, fast]).bids) == [100, 99, 97, 96, *range(95, 80, -1)]
+    # one of four levels shows the whole side
+    short = fast._replace(bids=emptied[:4])
+    assert prices(merge([deep, short]).bids) == [100, 99, 97]
 
 
 # a true book that moves, and what its streams show of it at some of its times

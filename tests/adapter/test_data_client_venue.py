@@ -18,7 +18,6 @@ from nautilus_trader.data.messages import SubscribeMarkPrices
 from nautilus_trader.data.messages import SubscribeQuoteTicks
 from nautilus_trader.data.messages import SubscribeTradeTicks
 from nautilus_trader.model.data import OrderBookDepth10
-from nautilus_trader.model.enums import BookAction
 from nautilus_trader.model.enums import MarketStatusAction
 from nautilus_trader.model.enums import OrderSide
 
@@ -34,6 +33,7 @@ from tests.adapter.data_fakes import US500
 from tests.adapter.data_scene import IID
 from tests.adapter.data_scene import MINUTE
 from tests.adapter.data_scene import DataSide
+from tests.adapter.data_scene import adds_of
 from tests.adapter.data_scene import book_prices
 from tests.adapter.data_scene import eventually
 
@@ -95,10 +95,9 @@ def play(story) -> None:
 
 
 def sides(deltas):
-    adds = [delta.order for delta in deltas.deltas if delta.action == BookAction.ADD]
-    bids = [order.price for order in adds if order.side == OrderSide.BUY]
-    asks = [order.price for order in adds if order.side == OrderSide.SELL]
-    return bids, asks
+    return tuple(
+        [add.order.price for add in adds_of(deltas, side)] for side in (OrderSide.BUY, OrderSide.SELL)
+    )
 
 
 def test_every_kind_of_data_arrives_from_a_market_that_moves():

@@ -248,3 +248,26 @@ def test_zero_asks_nothing_and_sends_nothing():
     assert scene.keeper.switch.state is DeadmanState.OFF
     assert venue.sent == []
     assert scene.notices == []
+
+
+@pytest.mark.parametrize(
+    ("result", "is_cleared"),
+    [
+        pytest.param(ActionResult(unknown_until_ms=1_001_000), True, id="no answer: it may be set"),
+        pytest.param(ActionResult(not_done="NOT_SENT"), False, id="it never left"),
+    ],
+)
+def test_a_clean_stop_clears_what_a_first_setting_without_an_answer_may_have_set(result, is_cleared):
+    venue = Venue()
+    venue.results = [result]
+    scene = Scene(venue)
+
+    async def story():
+        assert await scene.keeper.qualify()
+        await scene.keeper.arm()
+        await scene.keeper.disarm()
+        await scene.keeper.disarm()
+
+    asyncio.run(story())
+
+    assert venue.sent[1:] == [{"type": "scheduleCancel"}] * is_cleared
