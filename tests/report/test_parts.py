@@ -213,7 +213,8 @@ def test_a_margin_peak_between_two_minutes_is_not_lost(mini_run, context):
 
 def test_funding_payments_and_quotes_have_their_own_files(mini_run):
     run = mini_run(600)
-    run.set_mid(0, "690.05").quote(1, 69_003, None, delta=0.01)
+    signals = {"depth_levels": 10.0, "deep_age_secs": 4.2, "imbalance": 0.1}
+    run.set_mid(0, "690.05").quote(1, 69_003, None, delta=0.01, signals=signals)
     run.pay_funding(90, "-0.25").pay_funding(120, "0.10")
     out = run.finish(600)
     funding = pd.read_csv(out / "funding.csv")
@@ -222,6 +223,7 @@ def test_funding_payments_and_quotes_have_their_own_files(mini_run):
     quotes = pd.read_parquet(out / "quotes.parquet").iloc[-1]
     assert (quotes["bid"], quotes["n_bids"], quotes["n_asks"], quotes["state"]) == (690.03, 1, 0, "quoting")
     assert math.isnan(quotes["ask"])
+    assert (quotes["depth_levels"], quotes["depth_age_s"]) == (10.0, 4.2)
 
 
 def test_other_instruments_leave_no_trace(mini_run):
