@@ -189,7 +189,7 @@ def test_the_image_is_made_of_pinned_packages_and_runs_as_nobody_special(service
     wanted = [re.split(r"[>=]", line)[0].lower() for line in (*extras["live"], *extras["ops"])]
     pinned = (ROOT / "requirements" / "ops.lock").read_text()
     assert all(f"\n{name}==" in f"\n{pinned}" for name in wanted)
-    assert "compile ops --extra live --extra ops" in (ROOT / "scripts" / "make_locks.sh").read_text()
+    assert "ops) extras=(--extra live --extra ops)" in (ROOT / "scripts" / "make_locks.sh").read_text()
 
 
 @pytest.mark.parametrize(("state", "is_well"), [("PAUSED", True), ("HALTED", False)])

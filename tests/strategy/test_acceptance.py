@@ -23,6 +23,8 @@ from amm500_nautilus.quoting.config import RebalanceConfig
 from amm500_nautilus.quoting.config import SpreadBand
 from amm500_nautilus.quoting.config import SpreadConfig
 from amm500_nautilus.quoting.config import VolatilityConfig
+from amm500_nautilus.risk.config import LeverageConfig
+from amm500_nautilus.risk.config import RiskConfig
 from amm500_nautilus.strategy import RISK_TOPIC
 from tests.simulation.market import depth
 from tests.simulation.market import quote
@@ -223,9 +225,11 @@ def test_T8_inventory_skew_usdh_margin() -> None:
     Old: at delta 0.02 and a margin ratio of 0.85 the bid's multiple is over 1.5.
 
     Here: the same of an account that reports 0.85: 1 + 2 * 0.4 * (1 + 0.15 * 3) = 2.16 at 0.02; without margin it is 1.8.
+    The leverage, which the risk engine would lower at that ratio, is held, so that delta stays what it was.
     """
     steps = [(14.2, lambda maker: report(maker, equity="1000.000000", margin_ratio=0.85))]
-    scene = play([*still(20), sweep(10.2, FAR_BELOW, HUGE, SELL)], steps)
+    held = RiskConfig(leverage=LeverageConfig(enabled=False))
+    scene = play([*still(20), sweep(10.2, FAR_BELOW, HUGE, SELL)], steps, risk=held)
     delta = scene.at(15).delta
     assert delta == pytest.approx(0.02, abs=0.0005)
     assert scene.at(14).factors["bid_skew"] == pytest.approx(1 + 2 * delta / 0.05, abs=0.001)
@@ -335,22 +339,33 @@ def test_T13_usdh_margin_refresh() -> None:
     """
     Old: a refresh sets margin used 500 and ratio 0.75, from a call of the venue.
 
-    Here: both come with an ``AccountState``, and the quotes and the risk engine use them from then on.
+    Here: both come with an ``AccountState``, and the quotes and the risk engine use them until the venue reports again.
     """
-    seen: dict[float, tuple[float, float]] = {}
+    seen: dict[float, tuple[float, float, str, float]] = {}
 
     def look(maker: Probe) -> None:
         account = maker._account
-        seen[seconds(maker.clock.timestamp_ns())] = (account.equity, account.margin_ratio)
+        said = maker.cache.account_for_venue(IID.venue).last_event.info["margin_used"]
+        echo = maker.guard.echo.equity(0.0)
+        seen[seconds(maker.clock.timestamp_ns())] = (account.equity, account.margin_ratio, said, echo)
 
     said = {"equity": "990.000000", "margin_used": "500.000000", "margin_ratio": 0.75}
     steps = [(5.1, look), (5.2, lambda maker: report(maker, **said)), (5.3, look)]
-    scene = play(still(10), steps)
+    decisions: list[Any] = []
+    scene = play(
+        still(10),
+        steps,
+        before=lambda maker: maker.msgbus.subscribe(topic=RISK_TOPIC, handler=decisions.append),
+    )
     assert seen[5.1][0] == 1_000.0
     assert seen[5.1][1] < 0.1
-    assert seen[5.3] == (990.0, 0.75)
-    assert scene.maker.cache.account_for_venue(IID.venue).last_event.info["margin_used"] == "500.000000"
-    assert scene.maker.guard.echo.equity(0.0) == pytest.approx(990.0)
+    assert seen[5.3] == (990.0, 0.75, "500.000000", pytest.approx(990.0))
+    # the risk engine takes the ratio for its own, as the venue's reckoning of an account that it knows better
+    assert [
+        (seconds(said.ts_ns), said.reason, said.numbers["margin_score"])
+        for said in decisions
+        if said.subject == "level"
+    ] == [(6.0, "HIGH", 3)]
     # delta is measured against 9,900 instead of 10,000, and flat is still flat
     assert scene.at(9).state == "quoting"
 
