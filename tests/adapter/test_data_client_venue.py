@@ -30,6 +30,7 @@ from hyperliquid_loopback.config import Cadences
 from hyperliquid_loopback.config import VenueConfig
 from hyperliquid_loopback.venue import LoopbackVenue
 from tests.adapter.data_fakes import US500
+from tests.adapter.data_scene import DEADLINE_S
 from tests.adapter.data_scene import IID
 from tests.adapter.data_scene import MINUTE
 from tests.adapter.data_scene import DataSide
@@ -320,6 +321,6 @@ def traded(size):
 
 async def eventually_async(ask, condition) -> None:
     """Wait until the answer of a coroutine satisfies the condition."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(DEADLINE_S):
         while not condition(await ask()):
             await asyncio.sleep(0.02)

@@ -200,7 +200,7 @@ def test_while_only_post_only_orders_are_taken_one_rests_at_the_touch(left: Left
     left.hold(1, "0.2")
     left.trading.venue.faults.set("post_only_phase", only="exchange", times=-1)
     before = left.trading.mark()
-    swept = left.rescue(flatten_secs=3.0).flatten()
+    swept = left.rescue(flatten_secs=6.0).flatten()
     assert swept.position == Decimal("0.2")
     assert "0.2 km:US500" in swept.words
     assert "post-only" in swept.words
