@@ -27,7 +27,7 @@ IID = instrument_id(US500)
 HYPERLIQUID = Venue("HYPERLIQUID")
 MINUTE = BarType.from_str(f"{IID}-1-MINUTE-LAST-EXTERNAL")
 # a machine may be busy; what takes so long never comes
-DEADLINE_S = 60.0
+DEADLINE_S = 40.0
 
 
 def now_ms() -> int:

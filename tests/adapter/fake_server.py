@@ -28,7 +28,7 @@ def run[T](work: Coroutine[Any, Any, T], *, limit_s: float = LIMIT_S) -> T:
     return asyncio.run(limited())
 
 
-async def eventually(condition: Callable[[], Any], what: str, *, limit_s: float = 60.0) -> None:
+async def eventually(condition: Callable[[], Any], what: str, *, limit_s: float = 40.0) -> None:
     """Wait until a condition holds."""
     loop = asyncio.get_running_loop()
     end = loop.time() + limit_s
