@@ -132,6 +132,8 @@ def test_a_lost_connection_comes_back_with_its_subscriptions() -> None:
             client.socket.subscribe(BBO)
             client.socket.subscribe(TRADES)
             await eventually(lambda: len(server.last.subscribed) == 2, "the subscriptions")
+            # the server has heard of them before the client has heard so
+            await eventually(lambda: len(client.ups) == 1, "the first connection")
             for lost in range(1, 4):
                 server.last.abort()
                 await eventually(lambda n=lost: len(client.ups) == n + 1, "the reconnect")
@@ -153,6 +155,7 @@ def test_what_is_given_up_does_not_come_back() -> None:
             await eventually(lambda: len(server.last.subscribed) == 2, "the subscriptions")
             client.socket.unsubscribe(BBO)
             await eventually(lambda: server.last.received[-1]["method"] == "unsubscribe", "the farewell")
+            await eventually(lambda: len(client.ups) == 1, "the first connection")
             server.last.abort()
             await eventually(lambda: len(client.ups) == 2, "the reconnect")
             assert server.last.subscribed == [TRADES]
