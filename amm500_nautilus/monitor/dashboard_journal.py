@@ -241,23 +241,23 @@ class JournalView:
                 "SELECT ts_ns, side, price, size, fee, closed_pnl, maker, position FROM fill ORDER BY ts_ns DESC LIMIT ?",
                 (LATEST_FILLS,),
             ).fetchall(),
-            alerts=_newest(
-                connection.execute(
-                    "SELECT ts_ns, kind, title, body, outcome FROM alert ORDER BY id DESC LIMIT ?",
-                    (LATEST_ALERTS,),
-                ).fetchall(),
-                diary.alerts,
-                LATEST_ALERTS,
-            ),
-            happened=_newest(
-                connection.execute(
-                    _HAPPENED, {"most": LATEST_HAPPENINGS, "decisions": _LATEST_DECISIONS}
-                ).fetchall(),
-                diary.happened,
-                LATEST_HAPPENINGS,
-            ),
+            alerts=_newest(_alerts(connection), diary.alerts, LATEST_ALERTS),
+            happened=_newest(_happened(connection), diary.happened, LATEST_HAPPENINGS),
             given_up=diary.given_up,
         )
+
+
+def _alerts(connection: sqlite3.Connection) -> list[Row]:
+    found: list[Row] = connection.execute(
+        "SELECT ts_ns, kind, title, body, outcome FROM alert ORDER BY id DESC LIMIT ?", (LATEST_ALERTS,)
+    ).fetchall()
+    return found
+
+
+def _happened(connection: sqlite3.Connection) -> list[Row]:
+    marks = {"most": LATEST_HAPPENINGS, "decisions": _LATEST_DECISIONS}
+    found: list[Row] = connection.execute(_HAPPENED, marks).fetchall()
+    return found
 
 
 def _newest(ours: list[Row], supervisors: list[Row], most: int) -> list[Row]:

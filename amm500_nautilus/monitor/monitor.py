@@ -191,19 +191,7 @@ class Monitor:
         is_first = not self.session
         if is_first or new_account:
             self._begin_session(now, "start" if is_first else new_account)
-        journal.write(
-            "run",
-            id=self.run,
-            session=self.session,
-            started_ns=now,
-            name=settings.name,
-            mode=settings.mode,
-            coin=settings.coin,
-            account=settings.account,
-            config_hash=settings.config_hash,
-            pid=os.getpid(),
-            version=settings.version,
-        )
+        self._note_run(now)
         notes = []
         if opening.damaged is not None:
             notes.append(
@@ -232,6 +220,22 @@ class Monitor:
         self._heartbeat = Heartbeat(settings.folder)
         self._heartbeat.beat(now, OPENING)
         return Restored(strategy, self.session, self.run, opening.damaged is not None, tuple(notes))
+
+    def _note_run(self, now: int) -> None:
+        settings = self.settings
+        self.journal.write(
+            "run",
+            id=self.run,
+            session=self.session,
+            started_ns=now,
+            name=settings.name,
+            mode=settings.mode,
+            coin=settings.coin,
+            account=settings.account,
+            config_hash=settings.config_hash,
+            pid=os.getpid(),
+            version=settings.version,
+        )
 
     async def start(self, desk: Desk) -> str:
         """
