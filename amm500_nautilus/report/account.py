@@ -8,8 +8,10 @@ import numpy as np
 import pandas as pd
 
 from amm500_nautilus.report.buffers import CsvStream
+from amm500_nautilus.report.files import Ints
 from amm500_nautilus.report.files import RunFiles
 from amm500_nautilus.report.files import floats
+from amm500_nautilus.report.files import ints
 from amm500_nautilus.report.types import AccountRow
 from amm500_nautilus.simulation.listener import LiquidationRecord
 
@@ -32,6 +34,8 @@ LIQUIDATION_COLUMNS = (
     "canceled",
 )
 TRANSFER_COLUMNS = ("ts", "ts_ns", "amount")
+# what a live run calls the orders that the venue traded against our will, before the number of the venue's order
+FORCED = ("LIQUIDATION-", "ADL-")
 
 
 class VenueStreams:
@@ -111,16 +115,38 @@ def account_figures(run: RunFiles, collateral: str) -> dict[str, Any]:
     }
 
 
-def liquidation_figures(run_dir: Path) -> dict[str, Any]:
-    """Return the summary's liquidation section: acts of each kind, and the loss beyond the PnL at mark with its parts."""
-    path = run_dir / LIQUIDATION_FILE
+def liquidation_times(run: RunFiles) -> Ints:
+    """
+    Return when the venue liquidated (UTC nanoseconds), by whichever file knows of most.
+
+    The acts of a simulated venue have a file of their own. A live run is told of the venue's trades alone: of each order that was not
+    ours there is a fill or more, and the minute's count.
+    """
+    path = run.path / LIQUIDATION_FILE
+    acts = ints(pd.read_csv(path), "ts_ns") if path.is_file() else np.array([], dtype=np.int64)
+    forced = run.fills[run.fills["client_order_id"].astype(str).str.startswith(FORCED)]
+    orders = forced["client_order_id"].str.rpartition("-")[0] if len(forced) else forced["client_order_id"]
+    traded = forced.groupby(orders)["ts_ns"].min().sort_values().to_numpy(dtype=np.int64)
+    count = np.nan_to_num(floats(run.equity, "liquidations_cum")).astype(np.int64)
+    counted = np.repeat(ints(run.equity, "ts_ns"), np.maximum(np.diff(count, prepend=0), 0))
+    return max((acts, traded, counted), key=len)
+
+
+def liquidation_figures(run: RunFiles) -> dict[str, Any]:
+    """
+    Return the summary's liquidation section: acts of each kind, and the loss beyond the PnL at mark with its parts.
+
+    A live run is told of the trades, not of the venue's reckoning: its acts are counted as the venue's, and their loss lies in the fills.
+    """
+    path, count = run.path / LIQUIDATION_FILE, len(liquidation_times(run))
     if not path.exists():
-        return {"count": 0, "acts": {}, "loss": 0.0, "slippage": 0.0, "fees": 0.0, "forfeited": 0.0}
+        acts = {"venue": count} if count else {}
+        return {"count": count, "acts": acts, "loss": 0.0, "slippage": 0.0, "fees": 0.0, "forfeited": 0.0}
     frame = pd.read_csv(path, keep_default_na=False)
-    acts = frame["act"].value_counts().sort_index()
+    kinds = frame["act"].value_counts().sort_index()
     return {
-        "count": len(frame),
-        "acts": {str(name): int(count) for name, count in acts.items()},
+        "count": count,
+        "acts": {str(name): int(number) for name, number in kinds.items()},
         "loss": float(frame["loss"].sum()),
         "slippage": float(frame["slippage"].sum()),
         "fees": float(frame["fee"].sum()),

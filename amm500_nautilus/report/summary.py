@@ -12,6 +12,7 @@ import pandas as pd
 from amm500_nautilus.report.account import account_figures
 from amm500_nautilus.report.account import limit_figures
 from amm500_nautilus.report.account import liquidation_figures
+from amm500_nautilus.report.account import liquidation_times
 from amm500_nautilus.report.budget import BudgetUse
 from amm500_nautilus.report.budget import budget_report
 from amm500_nautilus.report.buffers import write_json
@@ -116,7 +117,7 @@ def summarize(run_dir: str | Path, context: ReportContext) -> dict[str, Any]:
         "fills": _fill_shares(run),
         "budget": _budget(run, context, pnl["total"], day),
         "account": account_figures(run, context.collateral),
-        "liquidations": liquidation_figures(run.path),
+        "liquidations": liquidation_figures(run),
         "risk": risk_figures(run.path, context.end_ns),
         "volatility": {h: _mean(floats(run.equity, f"vol_{h}")) for h in VOL_HORIZONS},
         "blocks": {
@@ -221,7 +222,7 @@ def _metrics(
         "turnover": day.volume / float(equity[0]) / day.days if day.days > 0 else None,
         "max_position": float(np.nanmax(np.abs(positions))),
         "max_margin_ratio": float(frame[["margin_ratio", "margin_ratio_max"]].max().max()),
-        "liquidations": int(last["liquidations_cum"]),
+        "liquidations": len(liquidation_times(run)),
         "closes": closes,
         "orders": len(run.orders),
         "volume": day.volume,

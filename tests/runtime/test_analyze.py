@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from amm500_nautilus.report.account import FORCED
 from amm500_nautilus.report.analysis import Evidence
 from amm500_nautilus.report.analysis import imbalances
 from amm500_nautilus.report.analysis import judge
@@ -22,6 +23,8 @@ from amm500_nautilus.runtime.operate.evidence import gather
 from amm500_nautilus.runtime.operate.evidence import uptime
 from amm500_nautilus.runtime.operate.rebuild import read_back
 from amm500_nautilus.runtime.operate.rebuild import write_run
+from hyperliquid_hip3.reconcile import DELEVERAGING
+from hyperliquid_hip3.reconcile import LIQUIDATION
 from tests.runtime.journal_scene import CONTEXT
 from tests.runtime.journal_scene import DAY
 from tests.runtime.journal_scene import MINUTE
@@ -220,6 +223,14 @@ def test_a_liquidation_of_a_live_run_fails_its_files_too(tmp_path: Path) -> None
     # several trades of one order are one liquidation; what a person trades is none
     assert found.liquidation_ns.tolist() == [found.fill_ns[2], found.fill_ns[8]]
     assert judge(found).verdict == "fail"
+    # and the report counts what the verdict does
+    summary = json.loads((tmp_path / "run" / "summary.json").read_text())
+    assert summary["metrics"]["liquidations"] == 2
+    assert (summary["liquidations"]["count"], summary["liquidations"]["acts"]) == (2, {"venue": 2})
+
+
+def test_the_venue_s_trades_are_known_by_the_adapter_s_names_for_them() -> None:
+    assert (f"{LIQUIDATION}-", f"{DELEVERAGING}-") == FORCED
 
 
 def test_a_liquidation_that_only_the_minutes_count_is_one(tmp_path: Path) -> None:

@@ -12,12 +12,11 @@ from nautilus_trader.model.enums import OrderSide
 from nautilus_trader.model.events import AccountState
 from nautilus_trader.model.events import OrderFilled
 
+from amm500_nautilus.report.account import FORCED
 from amm500_nautilus.report.recorder import RunRecorder
 from amm500_nautilus.report.types import AccountRow
 from amm500_nautilus.simulation.listener import LedgerFill
 from amm500_nautilus.simulation.mids import MidTracker
-from hyperliquid_hip3.reconcile import DELEVERAGING
-from hyperliquid_hip3.reconcile import LIQUIDATION
 
 
 MINUTE_NS = 60 * 10**9
@@ -26,8 +25,6 @@ PRIORITY = 20
 ZERO = Decimal(0)
 # the adapter's one trade for what was held before every fill that it knows of
 OPENING = "OPENING-"
-# its names of what the venue traded against our will, before the number of the venue's order
-FORCED = (f"{LIQUIDATION}-", f"{DELEVERAGING}-")
 
 
 class LiveBooks:

@@ -13,7 +13,7 @@ import pandas as pd
 
 from amm500_catalog.errors import InputError
 from amm500_nautilus.monitor.monitor import UNTOLD
-from amm500_nautilus.report.account import LIQUIDATION_FILE
+from amm500_nautilus.report.account import liquidation_times
 from amm500_nautilus.report.analysis import NS
 from amm500_nautilus.report.analysis import Evidence
 from amm500_nautilus.report.files import Floats
@@ -25,7 +25,6 @@ from amm500_nautilus.report.files import read_run
 from amm500_nautilus.report.files import read_summary
 from amm500_nautilus.report.risk import RISK_FILE
 from amm500_nautilus.risk import reasons
-from amm500_nautilus.runtime.node.books import FORCED
 from amm500_nautilus.runtime.operate.journal_read import WHAT
 from amm500_nautilus.runtime.operate.journal_read import find_journal
 from amm500_nautilus.runtime.operate.journal_read import reading
@@ -85,7 +84,7 @@ def of_files(path: Path) -> Evidence:
         funding_ns=paid_ns,
         funding=paid,
         halt_ns=_halts_of_file(path / RISK_FILE),
-        liquidation_ns=_liquidations_of(path, run),
+        liquidation_ns=liquidation_times(run),
         two_sided=metrics.get("two_sided_uptime"),
         watch_ns=ints(frame, "ts_ns"),
         watched_s=floats(frame, "session_seconds"),
@@ -106,22 +105,6 @@ def _sessions(run: RunFiles) -> tuple[tuple[int, int], ...]:
 def _payments(path: Path, amount: str = "amount") -> tuple[Ints, Floats]:
     frame = pd.read_csv(path) if path.is_file() else pd.DataFrame({"ts_ns": [], amount: []})
     return frame["ts_ns"].to_numpy(dtype=np.int64), frame[amount].to_numpy(dtype=np.float64)
-
-
-def _liquidations_of(path: Path, run: RunFiles) -> Ints:
-    """
-    Return when the venue liquidated, by whichever file knows of most.
-
-    The acts of a simulated venue have a file of their own. A live run is told of the venue's trades alone: of each order that was not
-    ours there is a fill or more, and the minute's count.
-    """
-    acts, _ = _payments(path / LIQUIDATION_FILE, amount="loss")
-    forced = run.fills[run.fills["client_order_id"].str.startswith(FORCED)]
-    orders = forced["client_order_id"].str.rpartition("-")[0] if len(forced) else forced["client_order_id"]
-    traded = forced.groupby(orders)["ts_ns"].min().sort_values().to_numpy(dtype=np.int64)
-    count = np.nan_to_num(floats(run.equity, "liquidations_cum")).astype(np.int64)
-    counted = np.repeat(ints(run.equity, "ts_ns"), np.maximum(np.diff(count, prepend=0), 0))
-    return max((acts, traded, counted), key=len)
 
 
 def _halts_of_file(path: Path) -> Ints:
