@@ -32,6 +32,7 @@ from nautilus_trader.model.objects import Price
 from nautilus_trader.model.objects import Quantity
 from nautilus_trader.trading.strategy import Strategy
 
+from amm500_nautilus import topics
 from amm500_nautilus.config import MarketMakerConfig
 from amm500_nautilus.cycle import CycleTimer
 from amm500_nautilus.cycle import loop_of
@@ -63,17 +64,6 @@ from amm500_nautilus.views import microprice
 
 
 NS_PER_MS = 1_000_000
-DECISION_TOPIC = "amm500.decision"
-ACTION_TOPIC = "amm500.action"
-RISK_TOPIC = "amm500.risk"
-# the number of actions to buy: whoever carries our actions to the venue listens, and answers with it and "bought", "refused" or "unknown"
-WEIGHT_TOPIC = "amm500.reserve_weight"
-WEIGHT_ANSWER_TOPIC = "amm500.weight_answer"
-LEVERAGE_TOPIC = "amm500.leverage"
-# how many submits, modifies and cancels have just been sent: whoever carries them can send them as one action of each kind
-CYCLE_END_TOPIC = "amm500.cycle_end"
-# the type of each action that whoever carries ours has sent by itself: the venue counts it like one of ours
-CLIENT_ACTION_TOPIC = "hyperliquid.action"
 SEEN_TRADES = 10_000
 # the note of a decision whose changes the budget's pace held back: it is the reason when a side is missing
 BUDGET_PACE = "budget_pace"
@@ -190,8 +180,8 @@ class MarketMaker(Strategy):
         if config.reference_id is not None:
             self.subscribe_quote_ticks(config.reference_id)
         self.msgbus.subscribe(topic="events.account.*", handler=self._on_account_state)
-        self.msgbus.subscribe(topic=CLIENT_ACTION_TOPIC, handler=self._count)
-        self.msgbus.subscribe(topic=WEIGHT_ANSWER_TOPIC, handler=self.budget.on_answer)
+        self.msgbus.subscribe(topic=topics.CLIENT_ACTION, handler=self._count)
+        self.msgbus.subscribe(topic=topics.WEIGHT_ANSWER, handler=self.budget.on_answer)
 
     def _read_position(self) -> None:
         for position in self.cache.positions_open(instrument_id=self.config.instrument_id):
@@ -310,7 +300,7 @@ class MarketMaker(Strategy):
         if self.config.risk.enabled:
             self._act_on_risk(ts_ns)
         if buy := self.budget.ask_weight(ts_ns, len(self._orders.slots)):
-            self.msgbus.publish(WEIGHT_TOPIC, buy)
+            self.msgbus.publish(topics.WEIGHT, buy)
         self._tidy(ts_ns)
 
     def _judge(self, ts_ns: int) -> None:
@@ -323,7 +313,7 @@ class MarketMaker(Strategy):
             )
             if (leverage := self.guard.leverage_to_ask()) is not None:
                 self._count("leverage", 1)
-                self.msgbus.publish(LEVERAGE_TOPIC, leverage)
+                self.msgbus.publish(topics.LEVERAGE, leverage)
 
     def _act_on_risk(self, ts_ns: int) -> None:
         """Send what the risk engine wants off the position, after the quotes' own changes."""
@@ -337,7 +327,7 @@ class MarketMaker(Strategy):
             self._count("place", placed)
 
     def _say(self, decision: RiskDecision) -> None:
-        self.msgbus.publish(RISK_TOPIC, decision)
+        self.msgbus.publish(topics.RISK, decision)
 
     def _read_book(self) -> None:
         book = self._book
@@ -369,7 +359,7 @@ class MarketMaker(Strategy):
         if (not bids or not asks) and BUDGET_PACE in decision.notes:
             reasons = (*reasons, BUDGET_PACE)
         self.msgbus.publish(
-            DECISION_TOPIC,
+            topics.DECISION,
             QuoteSample(
                 ts_ns=ts_ns,
                 bid_ticks=best_bid,
@@ -401,12 +391,12 @@ class MarketMaker(Strategy):
         for kind, count in counts.items():
             if count:
                 self._count(kind, count)
-        self.msgbus.publish(CYCLE_END_TOPIC, (counts["place"], counts["modify"], counts["cancel"]))
+        self.msgbus.publish(topics.CYCLE_END, (counts["place"], counts["modify"], counts["cancel"]))
 
     def _count(self, kind: str, count: int = 1) -> None:
         ts_ns = self.clock.timestamp_ns()
         self.budget.on_actions(count, kind, ts_ns)
-        self.msgbus.publish(ACTION_TOPIC, ActionRecord(ts_ns=ts_ns, kind=kind, count=count))
+        self.msgbus.publish(topics.ACTION, ActionRecord(ts_ns=ts_ns, kind=kind, count=count))
 
     def _place(self, ts_ns: int, change: Place) -> int:
         if not self.guard.allows(

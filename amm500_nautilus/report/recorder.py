@@ -19,6 +19,7 @@ from nautilus_trader.model.events import PositionOpened
 from nautilus_trader.model.events.order import OrderCanceled
 from nautilus_trader.model.events.order import OrderExpired
 
+from amm500_nautilus import topics
 from amm500_nautilus.quoting.types import ActionRecord
 from amm500_nautilus.quoting.types import QuoteSample
 from amm500_nautilus.report.account import VenueStreams
@@ -36,7 +37,6 @@ from amm500_nautilus.report.columns import POSITION_COLUMNS
 from amm500_nautilus.report.columns import SESSION_COLUMNS
 from amm500_nautilus.report.columns import STATE_COLUMNS
 from amm500_nautilus.report.fills import FillJoin
-from amm500_nautilus.report.risk import RISK_TOPIC
 from amm500_nautilus.report.risk import RiskStream
 from amm500_nautilus.report.types import AccountRow
 from amm500_nautilus.report.uptime import NS_PER_SECOND
@@ -46,8 +46,6 @@ from amm500_nautilus.simulation.listener import LedgerFill
 from amm500_nautilus.simulation.listener import LiquidationRecord
 
 
-DECISION_TOPIC = "amm500.decision"
-ACTION_TOPIC = "amm500.action"
 # before the strategy's own handlers (priority 0), so that what it forgets or purges on an event is still there
 PRIORITY = 10
 # what the files of a run in progress may lag behind, so that it can be watched
@@ -148,9 +146,9 @@ class RunRecorder:
             ("events.order.*", self.on_order_event),
             ("events.position.*", self.on_position_event),
             ("events.account.*", self.on_account_state),
-            (DECISION_TOPIC, self.uptime.on_sample),
-            (ACTION_TOPIC, self.on_action),
-            (RISK_TOPIC, self._risk.on_decision),
+            (topics.DECISION, self.uptime.on_sample),
+            (topics.ACTION, self.on_action),
+            (topics.RISK, self._risk.on_decision),
         )
         for topic, handler in self._subscriptions:
             msgbus.subscribe(topic, handler, priority=PRIORITY)

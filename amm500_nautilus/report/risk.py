@@ -12,7 +12,6 @@ from amm500_nautilus.risk.types import RiskDecision
 
 RISK_FILE = "risk.csv"
 RISK_COLUMNS = ("ts", "ts_ns", "subject", "approved", "reason", "numbers")
-RISK_TOPIC = "amm500.risk"
 STATE = "state"
 
 

@@ -35,15 +35,12 @@ from nautilus_trader.model.objects import Quantity
 from nautilus_trader.model.orders import MarketOrder
 from nautilus_trader.model.position import Position
 
+from amm500_nautilus import topics
 from amm500_nautilus.simulation.paper import PaperVenue
 from amm500_nautilus.simulation.paper_cycle import CommandCycle
-from amm500_nautilus.simulation.setup import LEVERAGE_TOPIC
-from amm500_nautilus.simulation.setup import RESERVE_WEIGHT_TOPIC
 from amm500_nautilus.simulation.setup import weight_seller
 
 
-# where the strategy says how many commands a decision has sent
-CYCLE_TOPIC: Final = "amm500.cycle_end"
 PUMP_S: Final = 0.020
 # before those who keep books (20), records (10) and the strategy (0): the venue saw the market first
 PRIORITY: Final = 30
@@ -115,9 +112,9 @@ class PaperExecutionClient(LiveExecutionClient):
         self._subscriptions: tuple[tuple[str, Callable[[Any], None]], ...] = (
             *((f"data.{kind}.{tail}", self._on_data) for kind in kinds),
             (f"data.instrument.{tail}", self._on_instrument),
-            (CYCLE_TOPIC, self._on_cycle_end),
-            (RESERVE_WEIGHT_TOPIC, weight_seller(msgbus, venue.venue)),
-            (LEVERAGE_TOPIC, venue.venue.ask_leverage),
+            (topics.CYCLE_END, self._on_cycle_end),
+            (topics.WEIGHT, weight_seller(msgbus, venue.venue)),
+            (topics.LEVERAGE, venue.venue.ask_leverage),
         )
 
     # -- lifecycle ------------------------------------------------------------------------------------------------

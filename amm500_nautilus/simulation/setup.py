@@ -12,6 +12,7 @@ from nautilus_trader.model.enums import BookType
 from nautilus_trader.model.enums import OmsType
 from nautilus_trader.model.objects import Money
 
+from amm500_nautilus import topics
 from amm500_nautilus.simulation.account import AccountReports
 from amm500_nautilus.simulation.book import DisplayedBook
 from amm500_nautilus.simulation.client import VenueExecClient
@@ -32,12 +33,6 @@ from amm500_nautilus.simulation.queue import make_queue_model
 from amm500_nautilus.simulation.units import VenueUnits
 from amm500_nautilus.simulation.venue import VenueModule
 from hyperliquid_hip3.currency import collateral_currency
-
-
-# what a strategy may ask of the venue beside orders, as a message: a number of actions to buy, a leverage to set
-RESERVE_WEIGHT_TOPIC = "amm500.reserve_weight"
-WEIGHT_ANSWER_TOPIC = "amm500.weight_answer"
-LEVERAGE_TOPIC = "amm500.leverage"
 
 
 @dataclass(slots=True)
@@ -117,8 +112,8 @@ def add_simulated_venue(
     Call it once, before strategies are added and before the engine runs. The instrument is added too. Market data
     may be ``OrderBookDepth10``, ``OrderBookDelta``/``OrderBookDeltas`` (snapshots or increments), ``QuoteTick`` and
     ``TradeTick``; ``IndexPriceUpdate`` is the oracle and ``FundingRateUpdate`` the hour's rate. A strategy may publish a
-    number of actions to buy on ``RESERVE_WEIGHT_TOPIC`` (answered on ``WEIGHT_ANSWER_TOPIC``) and a leverage on
-    ``LEVERAGE_TOPIC``; both take effect at once.
+    number of actions to buy on ``topics.WEIGHT`` (answered on ``topics.WEIGHT_ANSWER``) and a leverage on
+    ``topics.LEVERAGE``; both take effect at once.
 
     Parameters
     ----------
@@ -271,11 +266,11 @@ def _replace_client(
 
 
 def weight_seller(msgbus: Any, venue: SimulatedVenue) -> Callable[[int], None]:
-    """Return what sells a strategy the actions it asks for, and answers so on ``WEIGHT_ANSWER_TOPIC``."""
+    """Return what sells a strategy the actions it asks for, and answers so on ``topics.WEIGHT_ANSWER``."""
 
     def sell(actions: int) -> None:
         venue.buy_weight(actions)
-        msgbus.publish(topic=WEIGHT_ANSWER_TOPIC, msg=(actions, "bought"))
+        msgbus.publish(topic=topics.WEIGHT_ANSWER, msg=(actions, "bought"))
 
     return sell
 
@@ -285,5 +280,5 @@ def _subscribe(msgbus: Any, instrument_id: Any, venue: SimulatedVenue) -> None:
     tail = f"{instrument_id.venue}.{instrument_id.symbol}"
     msgbus.subscribe(topic=f"data.index_prices.{tail}", handler=module.on_index_price)
     msgbus.subscribe(topic=f"data.funding_rates.{tail}", handler=module.on_funding_rate)
-    msgbus.subscribe(topic=RESERVE_WEIGHT_TOPIC, handler=weight_seller(msgbus, venue))
-    msgbus.subscribe(topic=LEVERAGE_TOPIC, handler=venue.ask_leverage)
+    msgbus.subscribe(topic=topics.WEIGHT, handler=weight_seller(msgbus, venue))
+    msgbus.subscribe(topic=topics.LEVERAGE, handler=venue.ask_leverage)

@@ -9,8 +9,8 @@ import pytest
 from nautilus_trader.model.data import BarType
 from nautilus_trader.model.enums import BookType
 
+from amm500_nautilus import topics
 from amm500_nautilus.config import MarketMakerConfig
-from amm500_nautilus.strategy import CYCLE_END_TOPIC
 from amm500_nautilus.strategy import MarketMaker
 from tests.live.exec_session import ASK
 from tests.live.exec_session import BID
@@ -65,7 +65,7 @@ def signed(session, since):
 
 def end_cycle(desk, submits, modifies, cancels):
     """Say how many commands the cycle had."""
-    desk.msgbus.publish(CYCLE_END_TOPIC, (submits, modifies, cancels))
+    desk.msgbus.publish(topics.CYCLE_END, (submits, modifies, cancels))
 
 
 def test_a_mixed_cycle_is_four_actions_in_the_order_of_the_venue_s_block(session, desk):
@@ -238,7 +238,7 @@ def test_every_cycle_of_the_market_maker_is_at_most_four_actions_decided_on_the_
         def note(_):
             sent.append(desk_of_client.actions_sent)
 
-        session.node.kernel.msgbus.subscribe(topic=CYCLE_END_TOPIC, handler=note, priority=0)
+        session.node.kernel.msgbus.subscribe(topic=topics.CYCLE_END, handler=note, priority=0)
 
         def enough():
             # a market that wanders, so that quotes are moved, canceled and placed anew
@@ -247,7 +247,7 @@ def test_every_cycle_of_the_market_maker_is_at_most_four_actions_decided_on_the_
 
         session.wait(enough, "cycles sent something", seconds=45)
         actions = signed(session, 0)
-        session.node.kernel.msgbus.unsubscribe(topic=CYCLE_END_TOPIC, handler=note)
+        session.node.kernel.msgbus.unsubscribe(topic=topics.CYCLE_END, handler=note)
         maker.stop()
     per_cycle = [after - before for before, after in pairwise(sent)]
     assert max(per_cycle) <= MAX_ACTIONS

@@ -8,11 +8,9 @@ import pytest
 
 from amm500_nautilus.report.risk import RISK_COLUMNS
 from amm500_nautilus.report.risk import RISK_FILE
-from amm500_nautilus.report.risk import RISK_TOPIC
 from amm500_nautilus.report.risk import RiskStream
 from amm500_nautilus.report.risk import risk_figures
 from amm500_nautilus.risk.types import RiskDecision
-from amm500_nautilus.strategy import RISK_TOPIC as SAID_ON
 
 
 SECOND = 1_000_000_000
@@ -32,10 +30,6 @@ def write(folder: Path, *decisions: RiskDecision) -> None:
 
 def figures(folder: Path, end: float = 100.0) -> dict[str, object]:
     return risk_figures(folder, T0 + round(end * SECOND))
-
-
-def test_the_report_listens_where_the_strategy_speaks() -> None:
-    assert RISK_TOPIC == SAID_ON
 
 
 def test_a_decision_is_a_row_with_its_numbers_as_json(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from nautilus_trader.model.enums import TimeInForce
 
+from amm500_nautilus import topics
 from amm500_nautilus.report.recorder import RunRecorder
 from amm500_nautilus.report.summary import summarize
 from amm500_nautilus.report.terminal import venue_lines
@@ -16,8 +17,6 @@ from amm500_nautilus.runtime.recording import RecordingListener
 from amm500_nautilus.simulation.config import VenueConfig
 from amm500_nautilus.simulation.engine_care import keep_engine_flat
 from amm500_nautilus.simulation.latency import NO_LATENCY
-from amm500_nautilus.simulation.setup import LEVERAGE_TOPIC
-from amm500_nautilus.simulation.setup import RESERVE_WEIGHT_TOPIC
 from amm500_nautilus.simulation.setup import add_simulated_venue
 from tests.simulation.market import SECOND
 from tests.simulation.market import T0
@@ -127,9 +126,9 @@ def test_transfers_are_no_part_of_the_pnl_and_a_depeg_is_told_in_both_units(tmp_
 
 def test_a_strategy_buys_actions_and_changes_its_leverage_by_a_message(tmp_path: Path) -> None:
     def ask(script: Script) -> None:
-        script.msgbus.publish(RESERVE_WEIGHT_TOPIC, 1_000)
-        script.msgbus.publish(LEVERAGE_TOPIC, 10)  # 24,840 at 10x is more than there is
-        script.msgbus.publish(LEVERAGE_TOPIC, 25)
+        script.msgbus.publish(topics.WEIGHT, 1_000)
+        script.msgbus.publish(topics.LEVERAGE, 10)  # 24,840 at 10x is more than there is
+        script.msgbus.publish(topics.LEVERAGE, 25)
 
     summary = run(tmp_path, 69_000, more=ask)
     assert summary["account"]["bought_weight_cost"] == 0.5

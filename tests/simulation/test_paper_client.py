@@ -15,10 +15,10 @@ from nautilus_trader.model.enums import TimeInForce
 from nautilus_trader.model.instruments import PerpetualContract
 from nautilus_trader.model.objects import Price
 
+from amm500_nautilus import topics
 from amm500_nautilus.simulation.latency import HOME_LINE
 from amm500_nautilus.simulation.latency import NEAR_VALIDATORS
 from amm500_nautilus.simulation.latency import LatencyConfig
-from amm500_nautilus.simulation.paper_client import CYCLE_TOPIC
 from amm500_nautilus.simulation.paper_client import MarketChangedError
 from amm500_nautilus.simulation.paper_client import PaperExecutionClient
 from tests.simulation.market import SECOND
@@ -186,14 +186,14 @@ def test_the_commands_of_a_cycle_travel_as_one_action_of_each_kind() -> None:
 
     async def act(scene: ClientScene) -> None:
         first = [scene.order(1, 69_000 - n) for n in range(20)]
-        scene.bus.publish(CYCLE_TOPIC, (20, 0, 0))
+        scene.bus.publish(topics.CYCLE_END, (20, 0, 0))
         for order in first:
             scene.client.submit_order(submit_of(order, 0))
             # one turn of the loop, which takes longer than the longest wait
             scene.loop.leap(0.0004)
         await asyncio.sleep(1.0)
         counts.append(scene.paper.venue.client.actions)
-        scene.bus.publish(CYCLE_TOPIC, (5, 10, 5))
+        scene.bus.publish(topics.CYCLE_END, (5, 10, 5))
         for order in first[:5]:
             scene.client.cancel_order(cancel_of(order, 0))
         await asyncio.sleep(0.0005)

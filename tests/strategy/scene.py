@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from dataclasses import field
 from typing import Any
 
+from amm500_nautilus import topics
 from amm500_nautilus.config import MarketMakerConfig
 from amm500_nautilus.quoting.types import ActionRecord
 from amm500_nautilus.quoting.types import QuoteSample
@@ -15,8 +16,6 @@ from amm500_nautilus.simulation.config import VenueConfig
 from amm500_nautilus.simulation.latency import LatencyConfig
 from amm500_nautilus.simulation.setup import SimulatedVenue
 from amm500_nautilus.simulation.setup import add_simulated_venue
-from amm500_nautilus.strategy import ACTION_TOPIC
-from amm500_nautilus.strategy import DECISION_TOPIC
 from amm500_nautilus.strategy import MarketMaker
 from tests.simulation.market import SECOND
 from tests.simulation.market import T0
@@ -164,8 +163,8 @@ def play(
     maker = Probe(MarketMakerConfig(instrument_id=IID, order_id_tag="000", **settings), steps)
     samples: list[QuoteSample] = []
     actions: list[ActionRecord] = []
-    engine.kernel.msgbus.subscribe(topic=DECISION_TOPIC, handler=samples.append)
-    engine.kernel.msgbus.subscribe(topic=ACTION_TOPIC, handler=actions.append)
+    engine.kernel.msgbus.subscribe(topic=topics.DECISION, handler=samples.append)
+    engine.kernel.msgbus.subscribe(topic=topics.ACTION, handler=actions.append)
     engine.add_strategy(maker)
     maker.venue = venue
     if before is not None:

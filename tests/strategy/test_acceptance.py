@@ -15,6 +15,7 @@ import pytest
 from nautilus_trader.model.enums import OrderSide
 from nautilus_trader.model.enums import TimeInForce
 
+from amm500_nautilus import topics
 from amm500_nautilus.quoting.book import BookAnalysis
 from amm500_nautilus.quoting.config import BookConfig
 from amm500_nautilus.quoting.config import LadderConfig
@@ -25,7 +26,6 @@ from amm500_nautilus.quoting.config import SpreadConfig
 from amm500_nautilus.quoting.config import VolatilityConfig
 from amm500_nautilus.risk.config import LeverageConfig
 from amm500_nautilus.risk.config import RiskConfig
-from amm500_nautilus.strategy import RISK_TOPIC
 from tests.simulation.market import depth
 from tests.simulation.market import quote
 from tests.strategy.scene import APART
@@ -148,7 +148,7 @@ def test_T4_calculate_spread_high_vol() -> None:
     levels: list[Any] = []
 
     def listen(maker: Probe) -> None:
-        maker.msgbus.subscribe(topic=RISK_TOPIC, handler=levels.append)
+        maker.msgbus.subscribe(topic=topics.RISK, handler=levels.append)
 
     scene = play(data, before=listen, quoting=QuotingConfig(volatility=QUICK))
     assert "HIGH" in [said.reason for said in levels if said.subject == "level"]
@@ -355,7 +355,7 @@ def test_T13_usdh_margin_refresh() -> None:
     scene = play(
         still(10),
         steps,
-        before=lambda maker: maker.msgbus.subscribe(topic=RISK_TOPIC, handler=decisions.append),
+        before=lambda maker: maker.msgbus.subscribe(topic=topics.RISK, handler=decisions.append),
     )
     assert seen[5.1][0] == 1_000.0
     assert seen[5.1][1] < 0.1
@@ -407,7 +407,7 @@ def test_T15_full_iteration_cycle() -> None:
     states: list[Any] = []
 
     def listen(maker: Probe) -> None:
-        maker.msgbus.subscribe(topic=RISK_TOPIC, handler=states.append)
+        maker.msgbus.subscribe(topic=topics.RISK, handler=states.append)
 
     # quotes and books begin at 5; until then there are only trades of others
     early = [sweep(second / 2, 69_000, 1, BUY) for second in range(10)]

@@ -6,9 +6,8 @@ import pytest
 from nautilus_trader.core.uuid import UUID4
 from nautilus_trader.model.events import AccountState
 
+from amm500_nautilus import topics
 from amm500_nautilus.risk.budget import BudgetConfig
-from amm500_nautilus.simulation.setup import RESERVE_WEIGHT_TOPIC
-from amm500_nautilus.strategy import WEIGHT_ANSWER_TOPIC
 from tests.strategy.scene import Probe
 from tests.strategy.scene import ns
 from tests.strategy.scene import play
@@ -50,12 +49,12 @@ def test_only_what_the_venue_has_sold_counts(outcome: str, bought: int, asked: i
 
     def sell(maker: Any, count: int) -> None:
         wanted.append(count)
-        maker.msgbus.publish(topic=WEIGHT_ANSWER_TOPIC, msg=(count, outcome))
+        maker.msgbus.publish(topic=topics.WEIGHT_ANSWER, msg=(count, outcome))
 
     def replace_seller(maker: Any) -> None:
-        for each in maker.msgbus.subscriptions(RESERVE_WEIGHT_TOPIC):
+        for each in maker.msgbus.subscriptions(topics.WEIGHT):
             maker.msgbus.unsubscribe(topic=each.topic, handler=each.handler)
-        maker.msgbus.subscribe(topic=RESERVE_WEIGHT_TOPIC, handler=lambda count: sell(maker, count))
+        maker.msgbus.subscribe(topic=topics.WEIGHT, handler=lambda count: sell(maker, count))
 
     scene = play(still(30), budget=budget, before=replace_seller)
     assert scene.maker.budget.bought == bought

@@ -9,9 +9,9 @@ from nautilus_trader.model.identifiers import TradeId
 from nautilus_trader.model.objects import Money
 
 from amm500_catalog import USDH
+from amm500_nautilus import topics
 from amm500_nautilus.risk.budget import BudgetConfig
 from amm500_nautilus.simulation.latency import LatencyConfig
-from amm500_nautilus.strategy import CLIENT_ACTION_TOPIC
 from tests.simulation.market import price
 from tests.simulation.market import size
 from tests.strategy.scene import IID
@@ -254,7 +254,7 @@ def test_only_cancels_leave_when_the_budget_is_down_to_its_reserve() -> None:
 def test_what_the_client_sends_by_itself_is_taken_off_the_budget() -> None:
     def client_sends(maker: Any) -> None:
         for kind in ("scheduleCancel", "updateLeverage", "cancelByCloid"):
-            maker.msgbus.publish(CLIENT_ACTION_TOPIC, kind)
+            maker.msgbus.publish(topics.CLIENT_ACTION, kind)
 
     alone = play(still(10), budget=BudgetConfig())
     scene = play(still(10), [(5.0, client_sends)], budget=BudgetConfig())

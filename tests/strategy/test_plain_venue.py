@@ -23,11 +23,11 @@ from nautilus_trader.model.objects import Money
 from nautilus_trader.trading.strategy import Strategy
 
 from amm500_catalog import USDH
+from amm500_nautilus import topics
 from amm500_nautilus.config import MarketMakerConfig
 from amm500_nautilus.quoting.types import Modify
 from amm500_nautilus.quoting.types import Place
 from amm500_nautilus.risk.types import RiskDecision
-from amm500_nautilus.strategy import RISK_TOPIC
 from tests.simulation.market import depth
 from tests.simulation.market import load
 from tests.simulation.market import make_instrument
@@ -128,7 +128,7 @@ def plain_run() -> tuple[Probe, list[RiskDecision], Any]:
     engine = plain_engine()
     maker = Probe(MarketMakerConfig(instrument_id=PLAIN, order_id_tag="000", budget=BUDGET_OFF), STEPS)
     said: list[RiskDecision] = []
-    engine.kernel.msgbus.subscribe(topic=RISK_TOPIC, handler=said.append)
+    engine.kernel.msgbus.subscribe(topic=topics.RISK, handler=said.append)
     engine.add_strategy(maker)
     engine.run()
     return maker, said, engine
@@ -138,7 +138,7 @@ def simulated_run() -> tuple[Probe, list[RiskDecision], Any]:
     said: list[RiskDecision] = []
 
     def listen(maker: Probe) -> None:
-        maker.msgbus.subscribe(topic=RISK_TOPIC, handler=said.append)
+        maker.msgbus.subscribe(topic=topics.RISK, handler=said.append)
 
     scene = play(deep(12), STEPS, before=listen)
     return scene.maker, said, scene.engine

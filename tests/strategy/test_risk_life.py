@@ -10,6 +10,7 @@ from nautilus_trader.model.enums import OrderSide
 from nautilus_trader.model.enums import TimeInForce
 from nautilus_trader.model.events import AccountState
 
+from amm500_nautilus import topics
 from amm500_nautilus.orders import RISK_LEVEL
 from amm500_nautilus.quoting.config import LadderConfig
 from amm500_nautilus.quoting.config import QuotingConfig
@@ -24,7 +25,6 @@ from amm500_nautilus.risk.config import StopConfig
 from amm500_nautilus.risk.config import SwitchConfig
 from amm500_nautilus.risk.types import RiskDecision
 from amm500_nautilus.simulation.latency import LatencyConfig
-from amm500_nautilus.strategy import RISK_TOPIC
 from tests.simulation.market import depth
 from tests.simulation.market import quote
 from tests.strategy.scene import IID
@@ -116,7 +116,7 @@ def run(data: list[Any], steps: Any = (), *, saved: Any = None, lost: float = 0.
     def watch(maker: Any) -> None:
         maker.told = Told(maker, lost)
         maker.said = []
-        maker.msgbus.subscribe(topic=RISK_TOPIC, handler=maker.said.append)
+        maker.msgbus.subscribe(topic=topics.RISK, handler=maker.said.append)
         if saved is not None:
             maker.load(saved)
 

@@ -21,6 +21,7 @@ from nautilus_trader.model.events import OrderRejected
 from nautilus_trader.model.events import OrderSubmitted
 
 from amm500_catalog.errors import InputError
+from amm500_nautilus import topics
 from amm500_nautilus.monitor.alerts import channels_from
 from amm500_nautilus.monitor.desk import Reading
 from amm500_nautilus.monitor.errors import MonitorError
@@ -44,9 +45,6 @@ from amm500_nautilus.runtime.record.session import COMMAND_TOPIC
 from amm500_nautilus.runtime.strategy_hash import strategy_hash
 from amm500_nautilus.simulation.listener import LedgerFill
 from amm500_nautilus.simulation.listener import LiquidationRecord
-from amm500_nautilus.strategy import ACTION_TOPIC
-from amm500_nautilus.strategy import DECISION_TOPIC
-from amm500_nautilus.strategy import RISK_TOPIC
 from amm500_nautilus.strategy import MarketMaker
 from hyperliquid_hip3.notices import NOTICE_TOPIC
 from hyperliquid_hip3.notices import Notice
@@ -427,9 +425,9 @@ class NodeMonitor:
         desk = self._desk = MakerDesk(maker, clock.timestamp_ns, books.account, self._stop, self._tick)
         self._msgbus = node.kernel.msgbus
         self._subscriptions = (
-            (DECISION_TOPIC, self._on_sample),
-            (ACTION_TOPIC, self.monitor.on_action),
-            (RISK_TOPIC, self._on_decision),
+            (topics.DECISION, self._on_sample),
+            (topics.ACTION, self.monitor.on_action),
+            (topics.RISK, self._on_decision),
             (NOTICE_TOPIC, self._on_notice),
             ("events.order.*", self._on_order_event),
             ("events.account.*", self._on_account_state),

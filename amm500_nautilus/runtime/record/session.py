@@ -22,6 +22,7 @@ from nautilus_trader.model.data import QuoteTick
 from nautilus_trader.model.data import TradeTick
 from nautilus_trader.model.events import AccountState
 
+from amm500_nautilus import topics
 from amm500_nautilus.cycle import CycleTimer
 from amm500_nautilus.quoting.types import ActionRecord
 from amm500_nautilus.quoting.types import Cancel
@@ -30,7 +31,6 @@ from amm500_nautilus.quoting.types import Modify
 from amm500_nautilus.quoting.types import Place
 from amm500_nautilus.risk.types import NO_CONDITIONS
 from amm500_nautilus.risk.types import Conditions
-from amm500_nautilus.strategy import ACTION_TOPIC
 from amm500_nautilus.strategy import MarketMaker
 from hyperliquid_hip3.recorder import FrameRecorder
 
@@ -138,7 +138,7 @@ class SessionRecorder:
         tail = f"{instrument.id.venue}.{instrument.id.symbol}"
         self._subscriptions = (
             *((f"data.{kind}.{tail}", self._on_data) for kind in KINDS),
-            (ACTION_TOPIC, self._on_count),
+            (topics.ACTION, self._on_count),
             (COMMAND_TOPIC, self._on_command),
             ("events.order.*", self._on_event),
             ("events.account.*", self._on_account),
