@@ -160,21 +160,22 @@ class Guard:
         self._refused: dict[str, tuple[int, int]] = {}
         self._info: Mapping[str, Any] | None = None
         self._unvalued_lots = 0
+        self._is_implausible = False
         self.verdict: RiskVerdict | None = None
         # asked once a second; whoever runs the strategy puts its own in this place
         self.conditions: Callable[[], Conditions] = _nothing
 
     # -- what happened --------------------------------------------------------------------------------------------
 
-    def on_account(self, info: Mapping[str, Any], equity: float, position_lots: int) -> None:
+    def on_account(self, info: Mapping[str, Any], equity: float, position_lots: int) -> bool:
         """
-        Take a report of the account, once.
+        Take a report of the account, once, and return whether its equity is implausible where that of the report before was not.
 
         The engine hands out its last report again at every event of an order: taken as news, it would hide what fills and the mid
         have done since. ``info["mark_price"]``, where the account gives it, is what the position was valued at.
         """
         if info is self._info:
-            return
+            return False
         self._info = info
         echo = self.echo
         mark = info.get("mark_price")
@@ -188,8 +189,9 @@ class Guard:
         funding = float(info.get("funding", echo.funding))
         # a plain venue of the engine reports balances only: there is nothing to compare with what the price did
         is_balance = "equity" not in info
+        was_implausible, self._is_implausible = self._is_implausible, False
         if (mid > 0 or position_lots == 0) and not is_balance:
-            self.engine.on_account(
+            self._is_implausible = self.engine.on_account(
                 equity=equity,
                 position_value=value,
                 funding=funding - echo.funding,
@@ -206,6 +208,7 @@ class Guard:
         leverage = info.get("leverage")
         echo.leverage = None if leverage is None else float(leverage)
         self._totals.leverage = self._leverage_of(self._leverage)
+        return self._is_implausible and not was_implausible
 
     def _leverage_of(self, configured: float) -> float:
         """Return the leverage that the account reports, by which margin is reckoned; the configured one until it does."""

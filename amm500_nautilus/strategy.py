@@ -286,7 +286,9 @@ class MarketMaker(Strategy):
             account.equity = float(event.balances[0].total)
         if account.starting_equity == 0.0:
             account.starting_equity = account.equity
-        self.guard.on_account(info, account.equity, self.inventory.lots)
+        if self.guard.on_account(info, account.equity, self.inventory.lots):
+            # what nothing explains may be a torn report: a person is told of it either way, and the next one may take it back
+            self.query_account(event.account_id)
 
     # -- the cycle ------------------------------------------------------------------------------------------------
 

@@ -197,9 +197,9 @@ class RiskEngine:
 
     def on_account(
         self, *, equity: float, position_value: float, funding: float = 0.0, transfers: float = 0.0
-    ) -> None:
+    ) -> bool:
         """
-        Take a refresh of the account and compare it with what our fills and the price explain.
+        Take a refresh of the account and return whether it is further from what our fills and the price explain than may be.
 
         What they do not explain is left out of loss, drawdown and peak until it is explained, or believed (``EquityCheck``).
 
@@ -222,6 +222,7 @@ class RiskEngine:
         )
         if found is not None:
             self._board.implausible = found
+        return found is not None
 
     def new_session(self) -> None:
         """Begin a new session: starting equity and peak are those of the next view."""

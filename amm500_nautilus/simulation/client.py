@@ -185,6 +185,9 @@ class VenueExecClient(BacktestExecClient):
     def query_order(self, command: QueryOrder) -> None:
         """Add nothing: an action on its way is answered when it arrives, and of all others every answer has been given."""
 
+    def query_account(self, command: Any) -> None:
+        """Add nothing: the account reports each change by itself."""
+
     def _submitted(self, order: Any) -> None:
         self.generate_order_submitted(
             order.strategy_id, order.instrument_id, order.client_order_id, self._clock.timestamp_ns()

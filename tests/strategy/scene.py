@@ -103,6 +103,10 @@ class Probe(MarketMaker):
         # the venue of these scenes has nothing to add to what it has already said
         self.asked.append((seconds(self.clock.timestamp_ns()), order.client_order_id.value))
 
+    def query_account(self, account_id: Any, *args: Any, **kwargs: Any) -> None:
+        self.asked.append((seconds(self.clock.timestamp_ns()), account_id.value))
+        super().query_account(account_id, *args, **kwargs)
+
     def _note(self, kind: str, order: Any) -> None:
         self.commands.append((seconds(self.clock.timestamp_ns()), kind, order.client_order_id.value))
 

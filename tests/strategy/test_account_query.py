@@ -1,0 +1,40 @@
+"""An equity that nothing explains is asked for again, once, and not with every report that repeats it."""
+
+from collections.abc import Callable
+
+import pytest
+from nautilus_trader.core.uuid import UUID4
+from nautilus_trader.model.events import AccountState
+
+from tests.strategy.scene import Probe
+from tests.strategy.scene import play
+from tests.strategy.scene import still
+
+
+def says(share: float) -> Callable[[Probe], None]:
+    """Return a step that tells what the account told last, with a share of its equity."""
+
+    def step(maker: Probe) -> None:
+        account = maker.cache.account_for_venue(maker.instrument.venue)
+        told = account.last_event
+        info = {**told.info, "equity": str(share * float(told.info["equity"]))}
+        state = AccountState.to_dict(told) | {"info": info, "event_id": UUID4().value}
+        maker.msgbus.publish(topic=f"events.account.{account.id}", msg=AccountState.from_dict(state))
+
+    return step
+
+
+@pytest.mark.parametrize(
+    ("reports", "asked"),
+    [
+        ({5.2: 1.0, 5.4: 0.99}, []),
+        ({5.2: 0.5}, [5.2]),
+        ({5.2: 0.5, 5.4: 0.5, 5.6: 0.4}, [5.2]),
+        ({5.2: 0.5, 5.4: 1.0, 5.6: 0.5}, [5.2, 5.6]),
+    ],
+)
+def test_what_nothing_explains_is_asked_for_again(reports: dict[float, float], asked: list[float]) -> None:
+    scene = play(still(9), [(at, says(share)) for at, share in reports.items()])
+    account = scene.maker.cache.account_for_venue(scene.maker.instrument.venue).id.value
+    assert [at for at, name in scene.maker.asked if name == account] == pytest.approx(asked)
+    assert bool(scene.samples[-1].n_bids) != bool(asked)
