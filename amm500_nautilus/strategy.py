@@ -582,6 +582,10 @@ class MarketMaker(Strategy):
         slot = self._orders.slots.get(client_order_id)
         return None if slot is None else slot.resting.level
 
+    def best_quotes(self) -> tuple[int | None, int | None, int, int]:
+        """Return our best bid and ask in ticks (None without one), and how many orders we have on each side."""
+        return self._orders.best()
+
     # -- conversions ----------------------------------------------------------------------------------------------
 
     def _price(self, ticks: int) -> Price:

@@ -13,9 +13,11 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from amm500_nautilus.monitor.journal import load_saved
 from amm500_nautilus.runtime.backtest import main as backtest_main
 from amm500_nautilus.runtime.live import main as live_main
 from amm500_nautilus.runtime.live import seconds_of
+from amm500_nautilus.runtime.operate.journal_read import find_journal
 from tests.live.processes import ended
 from tests.live.run_directory import FILES
 from tests.live.run_directory import PARTS
@@ -64,6 +66,11 @@ def test_a_local_run_quotes_and_leaves_a_whole_run_directory_and_nothing_resting
     orders = pd.read_csv(out / "orders.csv")
     assert not orders["open_at_end"].any()
     assert "0 orders left resting" in (out / "run.log").read_text()
+    # and so says the last look at it, which the dashboard shows from then on
+    journal = find_journal(out)
+    assert journal is not None
+    _, reading = load_saved(journal)["reading"]
+    assert [json.loads(reading)[name] for name in ("n_bids", "n_asks")] == [0, 0]
 
 
 def test_a_run_that_is_told_to_stop_ends_cleanly(tmp_path: Path) -> None:

@@ -149,10 +149,11 @@ class MakerDesk:
         machine, session = guard.engine.machine, guard.engine.session
         figures, touch, verdict = session.figures, maker.engine.touch, guard.verdict
         entry = maker.inventory.entry_ticks * tick if maker.inventory.lots else math.nan
-        bid = ask = spread = math.nan
-        if sample is not None:
-            bid, ask = (math.nan if at is None else at * tick for at in (sample.bid_ticks, sample.ask_ticks))
-            spread = (ask - bid) / (sample.mid_ticks * tick) * 1e4 if sample.mid_ticks else math.nan
+        # what rests now: after the last decision orders are still filled and canceled
+        best_bid, best_ask, n_bids, n_asks = maker.best_quotes()
+        bid, ask = (math.nan if at is None else at * tick for at in (best_bid, best_ask))
+        quoted_mid = 0.0 if sample is None else sample.mid_ticks * tick
+        spread = (ask - bid) / quoted_mid * 1e4 if quoted_mid else math.nan
         return Reading(
             ts_ns=self._now_ns(),
             state=machine.state.value if guard.is_enabled else "RUNNING",
@@ -168,8 +169,8 @@ class MakerDesk:
             best_ask=math.nan if touch is None else touch[1] * tick,
             bid=bid,
             ask=ask,
-            n_bids=0 if sample is None else sample.n_bids,
-            n_asks=0 if sample is None else sample.n_asks,
+            n_bids=n_bids,
+            n_asks=n_asks,
             quote_state="" if sample is None else sample.state.value,
             quote_reasons=() if sample is None else sample.reasons,
             delta=math.nan if sample is None else sample.delta,
