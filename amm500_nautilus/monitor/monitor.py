@@ -401,7 +401,7 @@ class Monitor:
             run=self.run,
             bid=bid,
             ask=ask,
-            mid=sample.mid_ticks * tick_size,
+            mid=sample.mid_ticks * tick_size or None,
             n_bids=sample.n_bids,
             n_asks=sample.n_asks,
             state=sample.state.value,

@@ -234,6 +234,8 @@ def test_fills_markouts_payments_quotes_and_actions_are_journaled_and_counted(tm
         monitor.on_payment(T0, "funding", Decimal("-0.25"), Decimal("0.0001"), Decimal(690))
         for seconds in range(12):
             sample.ts_ns = T0 + seconds * 1_000_000_000
+            # before the first book there is no price, and none is zero
+            sample.mid_ticks = 69_001.0 if seconds else 0.0
             monitor.on_sample(sample, 0.01)
         monitor.on_action(ActionRecord(ts_ns=T0, kind="place", count=3))
 
@@ -252,6 +254,8 @@ def test_fills_markouts_payments_quotes_and_actions_are_journaled_and_counted(tm
     ]
     quotes = scene.rows("SELECT bid, ask, n_bids, state, reasons FROM quote ORDER BY ts_ns")
     assert quotes == [(pytest.approx(690.0), None, 3, "one_sided", "delta")] * 3
+    mids = [mid for (mid,) in scene.rows("SELECT mid FROM quote ORDER BY ts_ns")]
+    assert mids == [None, pytest.approx(690.01), pytest.approx(690.01)]
     counts = scene.monitor.figures.counts
     assert counts["actions", ("place",)] == 3
     assert counts["fills", ("sell", "maker")] == 2

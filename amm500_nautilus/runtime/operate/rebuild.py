@@ -313,7 +313,9 @@ def sides_of(row: Row) -> tuple[str, bool]:
         return "none", False
     if bid is None or ask is None:
         return ("ask" if bid is None else "bid"), False
-    reach = (mid or 0.0) * BAND_BPS / 1e4
+    if not mid:
+        return "both", False
+    reach = mid * BAND_BPS / 1e4
     return "both", mid - bid <= reach and ask - mid <= reach
 
 
