@@ -224,6 +224,15 @@ class Watched:
 
         self.venue.call(change)
 
+    def use_up(self, left: int) -> None:
+        """Let the address have sent all of the actions that the venue allows it, but for those left."""
+
+        def change(exchange: Any) -> None:
+            limits = exchange.accounts.holder(self.trading.address).limits
+            limits.sent = limits.cap + limits.bought - left
+
+        self.venue.call(change)
+
     @staticmethod
     def pause(seconds: float) -> None:
         """Let the market stand for a moment between two moves of it."""
