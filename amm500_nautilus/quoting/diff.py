@@ -7,6 +7,7 @@ from amm500_nautilus.quoting.types import BudgetView
 from amm500_nautilus.quoting.types import Cancel
 from amm500_nautilus.quoting.types import Change
 from amm500_nautilus.quoting.types import Level
+from amm500_nautilus.quoting.types import Levels
 from amm500_nautilus.quoting.types import Modify
 from amm500_nautilus.quoting.types import Place
 from amm500_nautilus.quoting.types import RestingOrder
@@ -50,7 +51,12 @@ class OrderKeeper:
         """Return the changes to send now, at most ``budget.max_changes`` besides urgent cancels."""
         self.held_back = 0
         pass_ = _SidePass(self._config, self._touch_tolerance, ts_ns, fair_ticks, budget, self._standing)
-        if len(resting) == len(bids) + len(asks) and pass_.keeps_all(bids, asks, resting):
+        if (
+            type(bids) is Levels
+            and type(asks) is Levels
+            and len(resting) == len(bids.ticks) + len(asks.ticks)
+            and pass_.keeps_all(bids, asks, resting)
+        ):
             return ()
         if len(self._standing) > STANDING_KEPT:
             self._standing.clear()
@@ -84,6 +90,7 @@ class _Held:
     __slots__ = ("best", "kept", "levels", "loose", "slots", "touch", "touch_level")
 
     def __init__(self, levels: Sequence[Level]) -> None:
+        levels = levels.made() if type(levels) is Levels else levels
         self.touch_level = levels[0] if levels and levels[0].reduce_only else None
         self.levels = levels if self.touch_level is None else levels[1:]
         self.slots: list[RestingOrder | None] = [None] * len(self.levels)
@@ -129,9 +136,7 @@ class _SidePass:
         # prices of the side at hand that an order of ours holds or is sent to
         self._taken: set[int] = set()
 
-    def keeps_all(
-        self, bids: Sequence[Level], asks: Sequence[Level], resting: Sequence[RestingOrder]
-    ) -> bool:
+    def keeps_all(self, bids: Levels, asks: Levels, resting: Sequence[RestingOrder]) -> bool:
         """
         Return whether every order fits its own level, no two the same: the usual cycle, in which nothing is sent.
 
@@ -139,7 +144,8 @@ class _SidePass:
         """
         fair, near, far, least, size = self._fair, self._near, self._far, self._least, self._size
         standing = self._standing
-        bid_count, ask_count = len(bids), len(asks)
+        bid_ticks, bid_lots, ask_ticks, ask_lots = bids.ticks, bids.lots, asks.ticks, asks.lots
+        bid_count, ask_count = len(bid_ticks), len(ask_ticks)
         bid_seen = ask_seen = 0
         for order in resting:
             if order.reduce_only or order.pending:
@@ -150,25 +156,21 @@ class _SidePass:
             if order.side > 0:
                 if at >= bid_count:
                     return False
-                level = bids[at]
                 bid_seen |= 1 << at
-                price = level.price_ticks
+                price, lots = bid_ticks[at], bid_lots[at]
                 off = order.price_ticks - price
                 distance = fair - price
             else:
                 if at >= ask_count:
                     return False
-                level = asks[at]
                 ask_seen |= 1 << at
-                price = level.price_ticks
+                price, lots = ask_ticks[at], ask_lots[at]
                 off = price - order.price_ticks
                 distance = price - fair
             if off and not -least <= off <= least and not -far * distance <= off <= near * distance:
                 return False
-            odd = order.lots - level.lots
-            if odd and not -size * level.lots <= odd <= size * level.lots:
-                return False
-            if level.reduce_only:
+            odd = order.lots - lots
+            if odd and not -size * lots <= odd <= size * lots:
                 return False
         return bid_seen + 1 == 1 << bid_count and ask_seen + 1 == 1 << ask_count
 

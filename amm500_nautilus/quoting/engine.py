@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import repeat
 from math import ceil
 from typing import Any
 
@@ -34,24 +33,26 @@ from amm500_nautilus.quoting.spread import SpreadInputs
 from amm500_nautilus.quoting.spread import SpreadModel
 from amm500_nautilus.quoting.spread import band_index
 from amm500_nautilus.quoting.trend import TrendMeter
+from amm500_nautilus.quoting.types import NO_LEVELS
 from amm500_nautilus.quoting.types import AccountView
 from amm500_nautilus.quoting.types import BookView
 from amm500_nautilus.quoting.types import BudgetView
 from amm500_nautilus.quoting.types import Decision
 from amm500_nautilus.quoting.types import Level
+from amm500_nautilus.quoting.types import Levels
 from amm500_nautilus.quoting.types import MarketShape
 from amm500_nautilus.quoting.types import Place
 from amm500_nautilus.quoting.types import Plan
 from amm500_nautilus.quoting.types import QuoteState
 from amm500_nautilus.quoting.types import RestingOrder
 from amm500_nautilus.quoting.types import RiskLimits
+from amm500_nautilus.quoting.types import best_ticks
 from amm500_nautilus.quoting.volatility import YEAR_SECS
 from amm500_nautilus.quoting.volatility import VolatilityMeter
 
 
 # the minimum order value is met down to a price this much below fair value
 MIN_NOTIONAL_ROOM = 0.98
-_new_tuple: Any = tuple.__new__
 
 
 def make_model(config: QuotingConfig) -> QuotingModel:
@@ -63,7 +64,7 @@ def make_model(config: QuotingConfig) -> QuotingModel:
     return TieredModel(config.ladder)
 
 
-def _within(levels: tuple[Level, ...], most: int) -> tuple[Level, ...]:
+def _within(levels: Sequence[Level], most: int) -> tuple[Level, ...]:
     """Return the levels, best first, cut off where their sizes reach ``most`` lots."""
     out: list[Level] = []
     for level in levels:
@@ -278,8 +279,8 @@ class QuoteEngine:
         self.model.advance(ts_ns)
         reading = self._read(ts_ns, book, account)
         low, high, factors = self._half_spreads(ts_ns, book, reading, account.margin_ratio)
-        bids: tuple[Level, ...] = ()
-        asks: tuple[Level, ...] = ()
+        bids: Sequence[Level] = NO_LEVELS
+        asks: Sequence[Level] = NO_LEVELS
         take: Place | None = None
         reasons = reading.stops
         if not reasons:
@@ -288,8 +289,8 @@ class QuoteEngine:
             factors.update(quotes.extras)
             factors["bid_skew"] = inputs.bid_multiple
             factors["ask_skew"] = inputs.ask_multiple
-            bids = self._side(quotes.bid_ticks, quotes.bid_lots)
-            asks = self._side(quotes.ask_ticks, quotes.ask_lots)
+            bids = Levels(quotes.bid_ticks, quotes.bid_lots)
+            asks = Levels(quotes.ask_ticks, quotes.ask_lots)
             if not bids or not asks:
                 reasons.append("size")
             bids, asks = self._withdraw(bids, asks, account, reading)
@@ -421,18 +422,13 @@ class QuoteEngine:
             self.volatility.per_root_second,
         )
 
-    @staticmethod
-    def _side(ticks: Sequence[int], lots: Sequence[int]) -> tuple[Level, ...]:
-        # the tuples of zip become levels without a call of Level for each
-        return tuple(map(_new_tuple, repeat(Level), zip(ticks, lots, repeat(False), strict=False)))
-
     def _withdraw(
         self,
-        bids: tuple[Level, ...],
-        asks: tuple[Level, ...],
+        bids: Sequence[Level],
+        asks: Sequence[Level],
         account: AccountView,
         reading: _Reading,
-    ) -> tuple[tuple[Level, ...], tuple[Level, ...]]:
+    ) -> tuple[Sequence[Level], Sequence[Level]]:
         """Take away the side that would add inventory when there is too much of it, or too little margin."""
         position = account.position_lots
         reasons = reading.stops
@@ -447,22 +443,22 @@ class QuoteEngine:
             if stopped:
                 reasons.append(reason)
                 if position == 0:
-                    return (), ()
+                    return NO_LEVELS, NO_LEVELS
                 side = 1 if position > 0 else -1
                 # what closes more than there is opens the other way
                 bids, asks = _within(bids, abs(position)), _within(asks, abs(position))
-        return (() if side > 0 else bids), (() if side < 0 else asks)
+        return (NO_LEVELS if side > 0 else bids), (NO_LEVELS if side < 0 else asks)
 
     def _rebalance(
         self,
         ts_ns: int,
         book: BookAnalysis,
-        bids: tuple[Level, ...],
-        asks: tuple[Level, ...],
+        bids: Sequence[Level],
+        asks: Sequence[Level],
         account: AccountView,
         reading: _Reading,
         min_lots: int,
-    ) -> tuple[tuple[Level, ...], tuple[Level, ...], Place | None]:
+    ) -> tuple[Sequence[Level], Sequence[Level], Place | None]:
         """Rest a reduce-only order at the touch, with the ladder behind it; once patience is over, take."""
         config = self.config.rebalance
         target_lots = reading.target * reading.limit / reading.lot_value
@@ -484,7 +480,7 @@ class QuoteEngine:
             return self._behind(bids, side, book.bid_ticks, lots), asks, take
         return bids, self._behind(asks, side, book.ask_ticks, lots), take
 
-    def _behind(self, ladder: tuple[Level, ...], side: int, touch: int, lots: int) -> tuple[Level, ...]:
+    def _behind(self, ladder: Sequence[Level], side: int, touch: int, lots: int) -> tuple[Level, ...]:
         """Return the ladder with a reduce-only level at the touch before it, moved back where it would be better."""
         last = touch
         out = [Level(touch, lots, reduce_only=True)]
@@ -495,7 +491,7 @@ class QuoteEngine:
             last = level.price_ticks
         return tuple(out)
 
-    def _state(self, bids: tuple[Level, ...], asks: tuple[Level, ...]) -> QuoteState:
+    def _state(self, bids: Sequence[Level], asks: Sequence[Level]) -> QuoteState:
         if not bids and not asks:
             return QuoteState.PAUSED
         if not bids or not asks:
@@ -503,22 +499,22 @@ class QuoteEngine:
         return QuoteState.REBALANCING if self.rebalancer.is_active else QuoteState.QUOTING
 
     def _remember(
-        self, book: BookAnalysis, bids: tuple[Level, ...], asks: tuple[Level, ...], fair: float
+        self, book: BookAnalysis, bids: Sequence[Level], asks: Sequence[Level], fair: float
     ) -> None:
         self._decided_bid = book.bid_ticks
         self._decided_ask = book.ask_ticks
-        self._own_bid = bids[0].price_ticks if bids else 0
-        self._own_ask = asks[0].price_ticks if asks else 1 << 62
+        self._own_bid = own_bid = best_ticks(bids, 0)
+        self._own_ask = own_ask = best_ticks(asks, 1 << 62)
         orders = self.config.orders
         first = 0.0
         if bids:
-            first = fair - bids[0].price_ticks
-        if asks and (not bids or asks[0].price_ticks - fair < first):
-            first = asks[0].price_ticks - fair
+            first = fair - own_bid
+        if asks and (not bids or own_ask - fair < first):
+            first = own_ask - fair
         self._fast_ticks = max(orders.fast_move_ticks, orders.fast_move_fraction * first)
 
     def _signals(
-        self, book: BookAnalysis, bids: tuple[Level, ...], asks: tuple[Level, ...], reading: _Reading
+        self, book: BookAnalysis, bids: Sequence[Level], asks: Sequence[Level], reading: _Reading
     ) -> dict[str, float]:
         out = {
             "microprice_ticks": book.microprice_ticks,
@@ -532,9 +528,9 @@ class QuoteEngine:
             "target_delta": reading.target,
         }
         if bids:
-            out["bid_queue"] = float(queue_position(bids[0].price_ticks, 1, book.bid_prices))
+            out["bid_queue"] = float(queue_position(self._own_bid, 1, book.bid_prices))
         if asks:
-            out["ask_queue"] = float(queue_position(asks[0].price_ticks, -1, book.ask_prices))
+            out["ask_queue"] = float(queue_position(self._own_ask, -1, book.ask_prices))
         if reading.realised is not None:
             out["realised_spread_bps"] = reading.realised
         for horizon, value in self.fills.markouts().items():
@@ -566,8 +562,8 @@ class QuoteEngine:
         quotes = scratch.model.quote(inputs)
         factors.update(quotes.extras)
         return Plan(
-            scratch._side(quotes.bid_ticks, quotes.bid_lots),
-            scratch._side(quotes.ask_ticks, quotes.ask_lots),
+            Levels(quotes.bid_ticks, quotes.bid_lots),
+            Levels(quotes.ask_ticks, quotes.ask_lots),
             factors,
         )
 

@@ -1,15 +1,20 @@
 """The values that pass between the strategy and the quoting models; integers for prices (ticks) and sizes (lots)."""
 
+from collections.abc import Iterator
 from collections.abc import Mapping
 from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import field
 from enum import StrEnum
+from itertools import repeat
+from typing import Any
 from typing import NamedTuple
+from typing import overload
 
 
 BUY = 1
 SELL = -1
+_new_tuple: Any = tuple.__new__
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +140,72 @@ class Level(NamedTuple):
     reduce_only: bool = False
 
 
+class Levels(Sequence[Level]):
+    """
+    One side's levels, best first, made of their prices and sizes only when somebody asks for one.
+
+    Most cycles look at prices and sizes alone, find that all orders fit, and are done.
+
+    Parameters
+    ----------
+    ticks, lots : sequence of int
+        Prices in ticks and sizes in lots; what the longer has more is left out.
+
+    """
+
+    __slots__ = ("_made", "lots", "ticks")
+
+    def __init__(self, ticks: Sequence[int] = (), lots: Sequence[int] = ()) -> None:
+        if len(ticks) != len(lots):
+            count = min(len(ticks), len(lots))
+            ticks, lots = ticks[:count], lots[:count]
+        self.ticks = ticks
+        self.lots = lots
+        self._made: tuple[Level, ...] | None = None
+
+    def made(self) -> tuple[Level, ...]:
+        """Return the levels themselves."""
+        if self._made is None:
+            # the tuples of zip become levels without a call of Level for each
+            found = zip(self.ticks, self.lots, repeat(False), strict=False)
+            self._made = tuple(map(_new_tuple, repeat(Level), found))
+        return self._made
+
+    def __len__(self) -> int:
+        return len(self.ticks)
+
+    @overload
+    def __getitem__(self, index: int) -> Level: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Level, ...]: ...
+
+    def __getitem__(self, index: int | slice) -> Level | tuple[Level, ...]:
+        return self.made()[index]
+
+    def __iter__(self) -> Iterator[Level]:
+        return iter(self.made())
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Levels | tuple) and self.made() == tuple(other)
+
+    def __hash__(self) -> int:
+        return hash(self.made())
+
+    def __repr__(self) -> str:
+        return f"Levels{self.made()!r}"
+
+
+NO_LEVELS = Levels()
+
+
+def best_ticks(levels: Sequence[Level], none: int) -> int:
+    """Return the price of the best level, ``none`` without one; the levels of a ladder stay unmade."""
+    if not levels:
+        return none
+    return levels.ticks[0] if type(levels) is Levels else levels[0].price_ticks
+
+
 class QuoteState(StrEnum):
     """What the quoting engine is doing."""
 
@@ -153,8 +224,8 @@ class Plan:
     ``max_bps``; distances are half-spreads from the fair value.
     """
 
-    bids: tuple[Level, ...] = ()
-    asks: tuple[Level, ...] = ()
+    bids: Sequence[Level] = ()
+    asks: Sequence[Level] = ()
     factors: dict[str, float] = field(default_factory=dict)
 
 
