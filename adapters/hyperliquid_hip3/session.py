@@ -513,6 +513,8 @@ class Session:
                         NoticeKind.CLOCK_OFF, f"{state.value}: {self.client.clock!r}", is_alarm=is_alarm
                     )
                 self._clock_state = state
+            if self._stream is not None:
+                self._stream.ask_again()
             await asyncio.sleep(CLOCK_EVERY_S)
 
     async def _watch_agent(self) -> None:

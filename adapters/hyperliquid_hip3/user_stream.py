@@ -12,6 +12,10 @@ from hyperliquid_hip3.account_state import AccountSums
 from hyperliquid_hip3.desk import OrderDesk
 from hyperliquid_hip3.errors import PayloadError
 from hyperliquid_hip3.errors import TransportError
+from hyperliquid_hip3.frames import ACK
+from hyperliquid_hip3.frames import ERROR
+from hyperliquid_hip3.frames import parse_ack
+from hyperliquid_hip3.frames import parse_channel_error
 from hyperliquid_hip3.frames import parse_frame
 from hyperliquid_hip3.notices import NoticeKind
 from hyperliquid_hip3.transfers import TransferBook
@@ -106,8 +110,12 @@ class UserStream:
         self._on_reconnected = on_reconnected
         self._notify = notify
         self._socket: Socket | None = None
-        self._up = asyncio.Event()
+        # all streams are there, or the venue has said why not
+        self._settled = asyncio.Event()
         self.is_up = False
+        self._has_been_up = self._is_connected = False
+        self._given: set[str] = set()
+        self._objection = "no answer"
         self._has_ledger = False
         self.frames = 0
         self.bad_frames = 0
@@ -118,6 +126,8 @@ class UserStream:
             "userFundings": self._on_fundings,
             "userNonFundingLedgerUpdates": self._on_ledger,
             "webData3": self._on_web_data,
+            ACK: self._on_ack,
+            ERROR: self._on_objection,
         }
         self._agent: asyncio.Future[UnnamedAgent] | None = None
         self._agent_of = account
@@ -134,18 +144,28 @@ class UserStream:
         Raises
         ------
         TransportError
-            If they are not there in time.
+            If they are not there in time, or the venue does not give all of them.
 
         """
         self._socket = socket
         for kind in SUBSCRIPTIONS:
-            socket.subscribe({"type": kind, "user": self._account})
+            socket.subscribe(self._subscription(kind))
         await socket.connect()
         try:
             async with asyncio.timeout(timeout_s):
-                await self._up.wait()
+                await self._settled.wait()
         except TimeoutError:
             raise TransportError(f"the account's streams did not come up within {timeout_s:g} s") from None
+        if not self.is_up:
+            raise TransportError(self._lack())
+
+    def ask_again(self) -> None:
+        """Ask once more for streams that the venue did not give on this connection; without them fills are not heard of."""
+        if self.is_up or not self._is_connected or self._socket is None:
+            return
+        for kind in self._missing:
+            self._socket.unsubscribe(self._subscription(kind))
+            self._socket.subscribe(self._subscription(kind))
 
     async def unnamed_agent(self, user: str, *, timeout_s: float) -> UnnamedAgent:
         """
@@ -181,16 +201,19 @@ class UserStream:
             await self._socket.close()
 
     def on_up(self, is_reconnect: bool) -> None:
-        """Take that the streams are there."""
-        self.is_up = True
-        self._up.set()
-        if is_reconnect:
-            self._notify(NoticeKind.STREAM_UP, "the account's streams are back")
+        """Take that the connection is there; the streams are once the venue has acknowledged each of them."""
+        self._is_connected = True
+        if not self._missing:
+            self._begin()
+        elif is_reconnect:
+            self._notify(NoticeKind.STREAM_DOWN, self._lack(), is_alarm=True)
+            # what can be known without them
             self._on_reconnected()
 
     def on_down(self, reason: str) -> None:
         """Take that the streams are gone."""
-        self.is_up = self._has_ledger = False
+        self.is_up = self._has_ledger = self._is_connected = False
+        self._given.clear()
         self._notify(NoticeKind.STREAM_DOWN, reason)
 
     def on_frame(self, raw: bytes, received_ns: int) -> None:  # noqa: ARG002 - the socket's form
@@ -205,6 +228,42 @@ class UserStream:
             self.bad_frames += 1
             self._notify(NoticeKind.STREAM_DOWN, f"a frame could not be read: {error}")
             self._on_reconnected()
+
+    @property
+    def _missing(self) -> list[str]:
+        return [kind for kind in SUBSCRIPTIONS if kind not in self._given]
+
+    def _lack(self) -> str:
+        return f"the venue does not give {', '.join(self._missing)} of the account: {self._objection}"
+
+    def _subscription(self, kind: str) -> dict[str, Any]:
+        return {"type": kind, "user": self._account}
+
+    def _begin(self) -> None:
+        is_again, self._has_been_up, self.is_up = self._has_been_up, True, True
+        self._settled.set()
+        if is_again:
+            self._notify(NoticeKind.STREAM_UP, "the account's streams are back")
+            self._on_reconnected()
+
+    def _give(self, subscription: dict[str, Any] | None) -> None:
+        self._given.add(str((subscription or {}).get("type")))
+        if self._is_connected and not self.is_up and not self._missing:
+            # later than the socket waits for
+            self._begin()
+
+    def _on_ack(self, data: Any) -> None:
+        ack = parse_ack(data)
+        if ack.method == "subscribe":
+            self._give(ack.subscription)
+
+    def _on_objection(self, data: Any) -> None:
+        said = parse_channel_error(data)
+        if said.kind == "already_subscribed":
+            self._give(said.subscription)
+        elif said.kind != "already_unsubscribed":
+            self._objection = said.text
+            self._settled.set()
 
     def _on_fills(self, data: Any) -> None:
         message = parse_user_fills_message(data)
