@@ -21,6 +21,7 @@ from hyperliquid_hip3.effects import FillBooked
 from hyperliquid_hip3.effects import ModifyRejected
 from hyperliquid_hip3.effects import Rejected
 from hyperliquid_hip3.effects import Updated
+from hyperliquid_hip3.order_mapping import engine_price
 from hyperliquid_hip3.order_mapping import engine_side
 from hyperliquid_hip3.reconcile import Reports
 from hyperliquid_hip3.reconcile import commission_of
@@ -95,7 +96,7 @@ class EventEmitter:
             order_status=OrderStatus.ACCEPTED,
             quantity=instrument.make_qty(fill.size),
             filled_qty=instrument.make_qty(0),
-            price=instrument.make_price(fill.price),
+            price=engine_price(fill.price, instrument),
             report_id=UUID4(),
             ts_accepted=fill.ts_ns,
             ts_last=fill.ts_ns,
@@ -117,7 +118,7 @@ class EventEmitter:
             *head,
             number,
             instrument.make_qty(effect.quantity),
-            instrument.make_price(effect.price) if order.has_price else None,
+            engine_price(effect.price, instrument) if order.has_price else None,
             None,
             effect.ts_ns,
             # the engine's own check of the number does not see what is still in its queue
@@ -136,7 +137,7 @@ class EventEmitter:
             engine_side(fill.side),
             order.order_type,
             instrument.make_qty(fill.size),
-            instrument.make_price(fill.price),
+            engine_price(fill.price, instrument),
             instrument.quote_currency,
             commission_of(fill, instrument.quote_currency),
             liquidity_of(fill),

@@ -13,6 +13,7 @@ from nautilus_trader.model.enums import OrderType
 from nautilus_trader.model.enums import TimeInForce
 from nautilus_trader.model.enums import order_type_to_str
 from nautilus_trader.model.enums import time_in_force_to_str
+from nautilus_trader.model.objects import Price
 
 from hyperliquid_hip3.actions import OrderSpec
 from hyperliquid_hip3.actions import TimeInForce as WireTif
@@ -22,6 +23,8 @@ from hyperliquid_hip3.precision import tick_at
 
 
 BASIS_POINTS: Final = Decimal(10_000)
+# a price of the engine holds so many decimals in every build
+FINEST: Final = Decimal("1e-9")
 WIRE_TIFS: Final[dict[TimeInForce, WireTif]] = {TimeInForce.GTC: "Gtc", TimeInForce.IOC: "Ioc"}
 ENGINE_TIFS: Final[dict[str, TimeInForce]] = {
     "Alo": TimeInForce.GTC,
@@ -100,6 +103,19 @@ def market_limit(side: int, touch: Decimal, slippage_bps: Decimal, sz_decimals: 
     rounding = ROUND_FLOOR if side > 0 else ROUND_CEILING
     limit = reach.quantize(tick_at(reach, sz_decimals), rounding=rounding)
     return max(limit, touch) if side > 0 else min(limit, touch)
+
+
+def engine_price(price: Decimal, instrument: Any) -> Price:
+    """
+    Return a price of the venue's as it is, also where it is finer than the instrument's tick.
+
+    Around a power of ten the instrument has the coarser of two ticks while orders still rest and trade on the finer one; and a
+    settlement is at the mark, which has no tick.
+    """
+    on_tick: Price = instrument.make_price(price)
+    if on_tick.as_decimal() == price:
+        return on_tick
+    return Price.from_str(f"{price.quantize(FINEST).normalize():f}")
 
 
 def order_spec(order: Any, *, asset: int, cloid: str, price: Decimal, size: Decimal) -> OrderSpec:

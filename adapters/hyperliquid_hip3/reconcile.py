@@ -35,6 +35,7 @@ from hyperliquid_hip3.currency import collateral_currency
 from hyperliquid_hip3.errors import HyperliquidError
 from hyperliquid_hip3.opening import Opening
 from hyperliquid_hip3.order_mapping import ENGINE_TIFS
+from hyperliquid_hip3.order_mapping import engine_price
 from hyperliquid_hip3.order_mapping import engine_side
 from hyperliquid_hip3.order_mapping import report_status
 from hyperliquid_hip3.state_files import append_whole
@@ -295,7 +296,7 @@ class Reports:
             order_status=report_status(status, filled=done),
             quantity=instrument.make_qty(max(quantity, done)),
             filled_qty=instrument.make_qty(done),
-            price=instrument.make_price(order.price),
+            price=engine_price(order.price, instrument),
             avg_px=average if average is not None else (order.price if done else None),
             post_only=order.tif == "Alo",
             reduce_only=order.reduce_only,
@@ -324,7 +325,7 @@ class Reports:
             trade_id=trade_id_of(fill),
             order_side=engine_side(fill.side),
             last_qty=instrument.make_qty(fill.size),
-            last_px=instrument.make_price(fill.price),
+            last_px=engine_price(fill.price, instrument),
             commission=commission_of(fill, instrument.quote_currency),
             liquidity_side=liquidity_of(fill),
             report_id=UUID4(),

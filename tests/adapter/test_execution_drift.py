@@ -6,6 +6,7 @@ from decimal import Decimal
 import pytest
 from nautilus_trader.model.enums import LiquiditySide
 from nautilus_trader.model.enums import OrderStatus
+from nautilus_trader.model.events import OrderFilled
 from nautilus_trader.model.objects import Price
 from nautilus_trader.model.objects import Quantity
 
@@ -68,6 +69,25 @@ def test_a_market_that_passes_a_power_of_ten_gets_its_new_tick_and_its_orders_ar
             assert notice.is_alarm
             later = side.limit(BUY, "690.1")
             await side.resting(later)
+
+    play(story)
+
+
+def test_a_trade_on_the_finer_tick_below_a_power_of_ten_is_booked_at_its_own_price(tmp_path):
+    async def story():
+        async with exec_side(tmp_path) as side:
+            side.ex(lambda _: side.venue.flow.move(Decimal("996.98")))
+            await eventually(lambda: side.ex(lambda e: e.mid(COIN)) > 990, what="moved")
+            await check(side)
+            assert str(side.cache.instrument(IID).price_increment) == "0.1"
+            order = side.limit(BUY, "999.0", ioc=True)
+            side.submit(order)
+            await eventually(lambda: order.is_closed)
+
+            fills = await side.rest.user_fills(USER)
+            assert any(fill.price % Decimal("0.1") for fill in fills)
+            booked = [event for event in order.events if isinstance(event, OrderFilled)]
+            assert [event.last_px.as_decimal() for event in booked] == [fill.price for fill in fills]
 
     play(story)
 
