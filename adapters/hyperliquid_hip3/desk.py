@@ -222,6 +222,7 @@ class OrderDesk:
             track.amend(quantity, price)
             self._coalescer.modify(ModifyItem(key, track.cloid, spec), self._monotonic_ns())
         else:
+            self._own_modifies.discard(key)
             self._queue_modify(track, quantity, price)
         self._schedule()
 
@@ -359,7 +360,6 @@ class OrderDesk:
         change = track.start_modify(quantity, price)
         spec = self.shelf.spec(track.key)._replace(price=price, size=change.size)
         target = track.oid if track.oid is not None else track.cloid
-        # made now, while the rest of the cycle is on its way
         wire = made_ahead(modify_item, target, spec)
         item = ModifyItem(track.key, target, spec, wire, track.key not in self._own_modifies)
         self._coalescer.modify(item, self._monotonic_ns())

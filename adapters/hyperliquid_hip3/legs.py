@@ -43,6 +43,8 @@ class PendingModify:
     price: Decimal
     size: Decimal
     old_oid: int | None
+    # the whole quantity that was asked for until then
+    before: Decimal
     is_sent: bool = False
     # how much news of the order there had been when it was asked for
     news: int = 0
@@ -55,11 +57,13 @@ class PendingCancel:
     """
     A cancel that is queued or on its way.
 
-    ``is_gone`` when the venue answered that there is no such order, ``is_done`` when it did it, ``goes_again`` while it is repeated.
+    ``is_gone`` when the venue answered that there is no such order, ``is_early`` where it had not heard of the order yet either way,
+    ``is_done`` when it did it, ``goes_again`` while it is repeated.
     """
 
     is_sent: bool = False
     is_gone: bool = False
+    is_early: bool = False
     is_done: bool = False
     goes_again: bool = False
     unknown_until_ms: int | None = None

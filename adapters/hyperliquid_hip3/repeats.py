@@ -147,6 +147,8 @@ class CancelRepeats:
         self._timer: asyncio.TimerHandle | None = None
         self._timer_ns = 0
         self._is_over = False
+        # orders of which the venue knew nothing when it was asked to cancel them, and that may still come
+        self._early: set[str] = set()
 
     def __contains__(self, key: object) -> bool:
         return key in self._pace
@@ -194,9 +196,18 @@ class CancelRepeats:
 
     def note(self, track: OrderTrack) -> None:
         """Forget an order that needs no cancel any more; asked after everything that is heard of an order."""
+        cancel = track.cancel
+        if cancel is not None and cancel.is_early and track.current is None:
+            self._early.add(track.key)
+        elif track.key in self._early:
+            self._early.discard(track.key)
+            if cancel is not None and cancel.is_early:
+                # it was faster than the order, which rests now
+                cancel.is_early = cancel.is_gone = False
+                self._pace.lost([track.key], self._monotonic_ns())
+                self._schedule()
         if track.key not in self._pace:
             return
-        cancel = track.cancel
         is_refused = cancel is not None and cancel.unknown_until_ms is not None and not cancel.goes_again
         if is_refused or self._open(track.key) is None:
             self._pace.settled(track.key)
@@ -218,7 +229,7 @@ class CancelRepeats:
     async def settle(self) -> None:
         """Wait until no cancel has to go again, but not for ever; nothing is repeated after that."""
         end_ns = self._monotonic_ns() + int(STOP_S * NS_PER_S)
-        while len(self._pace) and self._monotonic_ns() < end_ns:
+        while (len(self._pace) or self._early) and self._monotonic_ns() < end_ns:
             await asyncio.sleep(STOP_LOOK_S)
         self._is_over = True
         if self._timer is not None:

@@ -1,6 +1,7 @@
 """What the engine is told when it asks how things stand: open orders, fills and positions, of one moment and never more than is known."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 from typing import Final
@@ -25,9 +26,12 @@ from hyperliquid_hip3.reconcile import Reports
 from hyperliquid_hip3.reconcile import average_price
 from hyperliquid_hip3.reconcile import fill_reason
 from hyperliquid_hip3.reconcile import is_forced
+from hyperliquid_hip3.reconcile import trade_id_of
+from hyperliquid_hip3.replies import is_rejected
 from hyperliquid_hip3.session import Session
-from hyperliquid_hip3.tracking import REJECTED_SUFFIX
+from hyperliquid_hip3.tracking import FILLED
 from hyperliquid_hip3.tracking import OrderTrack
+from hyperliquid_hip3.tracking import Phase
 from hyperliquid_hip3.user_records import ClearinghouseState
 from hyperliquid_hip3.user_records import FillKey
 from hyperliquid_hip3.user_records import OpenOrder
@@ -147,14 +151,18 @@ class StatusReports:
     def _opening_reports(
         self, state: ClearinghouseState, coin: str, fills: list[UserFill]
     ) -> tuple[list[OrderStatusReport], list[FillReport]] | None:
-        # None where fills and an opening trade do not make the position; what the engine holds already tells its own past
+        # None where fills and an opening trade do not make the position
         instrument, row = self._session.instrument(coin), state.find(coin)
-        if instrument is None or self._held(instrument.id):
+        if instrument is None:
             return None
-        rows = in_order(fills)
+        held = self._held(instrument.id)
+        # what the engine has from an earlier run tells its own past
+        rows = in_order(fill for fill in fills if not self._is_cached(fill))
         size, entry = (ZERO, None) if row is None else (row.size, row.entry_price)
-        if size == sum((fill.side * fill.size for fill in rows), ZERO):
+        if size == held + sum((fill.side * fill.size for fill in rows), ZERO):
             return [], []
+        if held or (not rows and entry is None):
+            return None
         if entry is None:
             # flat by now: the first of the fills says at which price the rest was held
             entry = rows[0].price + rows[0].side * rows[0].closed_pnl / rows[0].size
@@ -182,6 +190,9 @@ class StatusReports:
             rows = traded.get(self._name_of(order), [])
             if track is None:
                 track = self._adopt(order, key, instrument, _size_of(rows, but=order.oid))
+            elif track.phase is not Phase.OPEN:
+                # over by now, or its number is on its way: events tell that
+                continue
             reports.append(self.of_track(track, average=average_price(rows)))
         return reports
 
@@ -195,30 +206,40 @@ class StatusReports:
         for update in await self._session.client.historical_orders(self._session.account_address):
             key = cloids.client_order_id(update.order.cloid)
             # a refused modify has a number too, and was never an order
-            if key is None or key not in wanted or update.status.endswith(REJECTED_SUFFIX):
+            if key is None or key not in wanted or is_rejected(update.status):
                 continue
             if key not in last or update.order.oid > last[key].order.oid:
                 last[key] = update
-        reports = []
-        for key, update in last.items():
-            order, rows = update.order, traded[key]
-            instrument = self._session.instrument(order.coin)
-            if instrument is None:
-                continue
-            reports.append(
-                self._reports.order(
-                    order,
-                    update.status,
-                    instrument,
-                    client_order_id=key,
-                    ts_ns=update.ts_ns,
-                    ts_init=self._session.now_ns(),
-                    filled=_size_of(rows),
-                    base=_size_of(rows, but=order.oid),
-                    average=average_price(rows),
-                )
-            )
-        return reports
+        return [
+            report
+            for key, update in last.items()
+            if (report := self._closed_report(key, update, traded[key]))
+        ]
+
+    def _closed_report(self, key: str, update: OrderUpdate, rows: list[UserFill]) -> OrderStatusReport | None:
+        order, instrument = update.order, self._session.instrument(update.order.coin)
+        if instrument is None:
+            return None
+        cached = self._cache.order(ClientOrderId(key))
+        if cached is None:
+            filled = _size_of(rows)
+            if update.status == FILLED:
+                # what it filled before is in the opening trade; with that part the engine would hold the order open for ever
+                order = replace(order, size=ZERO, orig_size=filled - _size_of(rows, but=order.oid))
+        else:
+            fresh = [fill for fill in rows if not self._is_cached(fill)]
+            filled = cached.filled_qty.as_decimal() + _size_of(fresh)
+        return self._reports.order(
+            order,
+            update.status,
+            instrument,
+            client_order_id=key,
+            ts_ns=update.ts_ns,
+            ts_init=self._session.now_ns(),
+            filled=filled,
+            base=max(_size_of(rows, but=order.oid), filled - (order.orig_size - order.size)),
+            average=average_price(rows),
+        )
 
     def _tell_strangers(self, fills: Iterable[UserFill]) -> None:
         for fill in fills:
@@ -345,6 +366,10 @@ class StatusReports:
         return self.of_track(self._adopt(order, None, instrument))
 
     # -- inside ----------------------------------------------------------------------------------------
+
+    def _is_cached(self, fill: UserFill) -> bool:
+        order = self._cache.order(ClientOrderId(self._name_of(fill)))
+        return order is not None and trade_id_of(fill) in order.trade_ids
 
     def _may_keep(self, order: OpenOrder, key: str | None) -> bool:
         if order.is_trigger:

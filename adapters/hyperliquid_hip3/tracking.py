@@ -26,6 +26,7 @@ from hyperliquid_hip3.legs import ZERO
 from hyperliquid_hip3.legs import Leg
 from hyperliquid_hip3.legs import PendingCancel
 from hyperliquid_hip3.legs import PendingModify
+from hyperliquid_hip3.replies import is_rejected
 from hyperliquid_hip3.user_records import FillKey
 from hyperliquid_hip3.user_records import OpenOrder
 from hyperliquid_hip3.user_records import UserFill
@@ -33,7 +34,6 @@ from hyperliquid_hip3.user_records import UserFill
 
 OPEN_STATUSES: Final = frozenset(("open", "triggered"))
 FILLED: Final = "filled"
-REJECTED_SUFFIX: Final = "Rejected"
 POST_ONLY_STATUS: Final = "badAloPxRejected"
 # an IOC order that found nothing was placed and is over, it was not refused
 NO_MATCH_STATUS: Final = "iocCancelRejected"
@@ -214,11 +214,10 @@ class OrderTrack:
     def start_modify(self, quantity: Decimal, price: Decimal) -> PendingModify:
         """Note a modify to this whole quantity; its wire size leaves out what is filled by now, with fills that have yet to come."""
         self.version += 1
-        self.wanted = quantity
         size = quantity - self.done
-        self.modify = PendingModify(
-            quantity=quantity, price=price, size=size, old_oid=self.oid, news=self.news
-        )
+        before = self.wanted if self.modify is None else self.modify.before
+        self.wanted = quantity
+        self.modify = PendingModify(quantity, price, size, self.oid, before, news=self.news)
         return self.modify
 
     def start_cancel(self) -> PendingCancel:
@@ -294,6 +293,9 @@ class OrderTrack:
         self.version += 1
         if self.modify is None:
             return []
+        if self.modify.is_sent:
+            # whoever asked for less hears that it did not happen: what rests is again what was asked for
+            self.wanted = self.modify.before
         self.modify = None
         self.wants_query = self.wants_query or not is_certain
         effects: list[Effect] = []
@@ -328,6 +330,8 @@ class OrderTrack:
             self.wants_query = True
             # after one that did it, a repeat is told the same
             self.cancel.is_gone = not self.cancel.is_done
+            # the order may still be on its way, and rest after all
+            self.cancel.is_early = self.cancel.is_gone and not self.legs
             if not self.cancel.goes_again:
                 self.cancel.unknown_until_ms = None
             return self._settle(ts_ns)
@@ -350,7 +354,7 @@ class OrderTrack:
         if order.oid in self.aside:
             return []
         if leg is None:
-            if status.endswith(REJECTED_SUFFIX) and status != NO_MATCH_STATUS:
+            if is_rejected(status) and status != NO_MATCH_STATUS:
                 return self._leg_refused(status, ts_ns)
             leg = self._new_leg(order.oid, order.orig_size, order.price)
         elif order.orig_size != leg.size and leg.final is None:

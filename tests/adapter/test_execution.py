@@ -279,6 +279,24 @@ def test_a_modify_that_crosses_is_rejected_and_the_order_is_what_the_venue_says(
     play(story)
 
 
+def test_a_refused_modify_to_less_leaves_the_order_as_it_rests(tmp_path):
+    async def story():
+        async with exec_side(tmp_path) as side:
+            order, later = side.limit(BUY, "689.50", "0.500"), side.limit(BUY, "689.40")
+            await side.resting(order)
+            # below the venue's least value
+            side.modify(order, size="0.005")
+            await eventually(lambda: "OrderModifyRejected" in side.of(order))
+            await side.resting(later)
+
+            assert [action["type"] for action in side.actions()] == ["order", "batchModify", "order"]
+            assert order.is_open
+            assert str(order.quantity) == "0.500"
+            assert {row["sz"] for row in side.venue_orders()} == {"0.5", "0.1"}
+
+    play(story)
+
+
 def test_a_cancel_is_told_once_with_what_was_filled_before_it(tmp_path):
     async def story():
         async with exec_side(tmp_path) as side:

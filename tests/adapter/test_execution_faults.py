@@ -5,6 +5,8 @@ import time
 from decimal import Decimal
 
 import pytest
+from nautilus_trader.core.uuid import UUID4
+from nautilus_trader.execution.messages import GenerateOrderStatusReports
 from nautilus_trader.model.enums import OrderStatus
 
 from hyperliquid_hip3.errors import HyperliquidError
@@ -15,6 +17,7 @@ from hyperliquid_loopback.venue import LoopbackVenue
 from tests.adapter.exec_scene import AGENT_KEY
 from tests.adapter.exec_scene import BUY
 from tests.adapter.exec_scene import COIN
+from tests.adapter.exec_scene import IID
 from tests.adapter.exec_scene import SELL
 from tests.adapter.exec_scene import USER
 from tests.adapter.exec_scene import ExecSide
@@ -100,6 +103,24 @@ def test_an_order_whose_answer_and_news_are_lost_is_found_by_a_query(tmp_path):
             await eventually(lambda: order.is_open and order.venue_order_id is not None)
 
             assert side.of(order) == ["OrderSubmitted", "OrderAccepted"]
+
+    play(story)
+
+
+def test_an_order_whose_number_is_not_heard_of_yet_is_not_reported_under_another(tmp_path):
+    async def story():
+        async with exec_side(tmp_path) as side:
+            side.venue.faults.set("delay_reply", only="order", value=800)
+            side.venue.faults.set("ws_drop", only="orderUpdates")
+            order = side.limit(BUY, "689.00")
+            side.submit(order)
+            await eventually(side.venue_orders)
+            command = GenerateOrderStatusReports(IID, None, None, True, UUID4(), 0)
+            reports = await side.client.generate_order_status_reports(command)
+
+            assert order.venue_order_id is None
+            assert reports == []
+            await eventually(lambda: order.is_open)
 
     play(story)
 
@@ -327,6 +348,23 @@ def test_a_fill_races_a_modify_and_the_excess_is_taken_back(tmp_path):
 
 
 # -- what others do ------------------------------------------------------------------------------------
+
+
+def test_a_refused_modify_that_took_the_place_of_one_of_our_own_is_told(tmp_path):
+    async def story():
+        async with exec_side(tmp_path) as side:
+            order = side.limit(BUY, "689.50", "0.500")
+            await side.resting(order)
+            desk = side.client.session.desk
+            track = desk.shelf.track(order.client_order_id.value)
+            # as after a fill that raced a modify: what is too much is taken back, and has not left yet
+            track.wanted = Decimal("0.4")
+            desk._trim(track)
+            side.modify(order, price="695.00")
+
+            await eventually(lambda: "OrderModifyRejected" in side.of(order), what="told")
+
+    play(story)
 
 
 def test_an_order_by_hand_is_a_second_trader_and_is_left_alone(tmp_path):

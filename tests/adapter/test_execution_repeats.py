@@ -118,3 +118,29 @@ def test_a_client_that_stops_while_its_cancels_are_lost_repeats_them_before_it_i
             assert side.venue_orders() == []
 
     asyncio.run(story())
+
+
+@pytest.mark.parametrize("stops", [False, True])
+def test_a_cancel_that_overtakes_its_order_on_the_way_goes_again_once_the_order_is_there(tmp_path, stops):
+    async def story():
+        async with LoopbackVenue(venue_config()) as venue:
+            side = ExecSide(venue, tmp_path / "state")
+            await side.start()
+            # the connection that carries it loses packets, the next one does not
+            venue.faults.set("delay", only="order", value=700)
+            order = side.limit(BUY, "689.50")
+            side.submit(order)
+            await eventually(lambda: venue.faults.struck["delay"] == 1)
+            side.cancel(order)
+            await eventually(lambda: len(cancels(side)) == 1)
+            assert side.venue_orders() == []
+            if not stops:
+                await eventually(lambda: order.is_closed, what="canceled")
+            await side.stop()
+
+            assert side.venue_orders() == []
+            assert len(cancels(side)) == 2
+            if not stops:
+                assert told_once(side, order)
+
+    asyncio.run(story())

@@ -546,3 +546,39 @@ def test_a_leg_that_lacks_a_fill_is_not_put_aside():
     made.fill(fill(1, size="0.2", oid=10))
     modified(made, 60)
     assert made.done == made.filled == d("0.2")
+
+
+@pytest.mark.parametrize("status", ["rejected", "badAloPxRejected", "perpMarginRejected"])
+@pytest.mark.parametrize("is_reply_first", [True, False])
+def test_a_refused_modify_leaves_the_old_order_whatever_the_venues_word_for_it(status, is_reply_first):
+    t = track()
+    t.placed(10, 1)
+    t.start_modify(d("1"), d("690.2")).is_sent = True
+
+    def reply():
+        return t.modify_refused("no", 2, is_certain=False)
+
+    def stream():
+        return t.updated(order(11, price="690.2"), status, 2)
+
+    news = (reply, stream) if is_reply_first else (stream, reply)
+    effects = [effect for tell in news for effect in tell()]
+
+    assert kinds(effects) == [ModifyRejected]
+    assert not t.is_closed
+    assert (t.oid, t.current.oid, t.current.final) == (10, 10, None)
+
+
+def test_an_order_refused_without_a_reason_of_its_own_is_rejected_and_not_canceled():
+    t = track()
+    assert t.updated(order(), "rejected", 2) == []
+    assert kinds(t.refused("no", 3)) == [Rejected]
+
+
+def test_after_a_refused_modify_to_less_nothing_is_too_much():
+    t = track("1")
+    t.placed(10, 1)
+    t.start_modify(d("0.7"), d("690.1"))
+    t.start_modify(d("0.5"), d("690.1")).is_sent = True
+    t.modify_refused("no", 2)
+    assert (t.wanted, t.excess) == (d("1"), 0)
