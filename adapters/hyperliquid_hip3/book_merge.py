@@ -120,8 +120,9 @@ def merge(frames: Iterable[BookFrame]) -> MergedBook:
     """
     Return the book that the frames make together.
 
-    The newest frame (by exchange time, then receive time) is taken whole; each older one adds the levels worse than everything
-    the newer ones show, so a price that a newer frame shows as gone does not come back. Sound frames never make a crossed book:
+    The newest frame (by exchange time, then receive time) is taken whole; each older one that reaches deeper adds the levels worse than
+    everything the newer ones show, so a price that a newer frame shows as gone does not come back. One that reaches no deeper than a newer
+    one did says nothing any more: what it alone shows lies where the market was. Sound frames never make a crossed book:
     all levels of a side lie at or beyond the newest frame's own touch.
     """
     newest_first = sorted(frames, key=_newness, reverse=True)
@@ -186,7 +187,11 @@ def _side(newest_first: Sequence[BookFrame], side: int) -> tuple[MergedLevel, ..
     merged: list[MergedLevel] = []
     # the worst price that the frames so far show; below it they say nothing
     edge: Decimal | None = None
+    reach = 0
     for frame in newest_first:
+        if DEPTH[frame.source] <= reach:
+            continue
+        reach = DEPTH[frame.source]
         levels = frame.bids if side == BUY else frame.asks
         stamp = (frame.ts_ns, frame.recv_ns, frame.source)
         merged += [

@@ -279,8 +279,13 @@ class HyperliquidDataClient(LiveMarketDataClient):
             if self._is_market_up:
                 for feed, interval, since_ns in self.feed.broken_candles(mono_ns):
                     self._run(self._repair_candles(feed, interval, since_ns))
-            self.feed.close_bars(self._venue_now_ns())
-            self.feed.tell_conditions(self._clock.timestamp_ns(), mono_ns)
+            try:
+                self.feed.close_bars(self._venue_now_ns())
+                self.feed.tell_conditions(self._clock.timestamp_ns(), mono_ns)
+            except (ValueError, ArithmeticError) as e:
+                # a candle or mark that the engine cannot hold is left out once; without the watch no silence would be noticed
+                self.bad_frames += 1
+                self._log.error(f"a bar or status was dropped: {e}")
 
     async def _poll_book(self, feed: CoinFeed) -> None:
         feed.is_polling = True

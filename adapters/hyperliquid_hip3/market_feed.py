@@ -361,6 +361,9 @@ class MarketFeed:
         for coin, feed in self.feeds.items():
             if is_deep:
                 feed.merge.forget(BookSource.DEFAULT)
+                if not feed.is_stale:
+                    # older than what the streams showed since
+                    feed.merge.forget(BookSource.REST)
                 continue
             feed.trades.expect_replay(now_ns)
             for closer in feed.candles.values():
@@ -463,6 +466,9 @@ class MarketFeed:
         feed.book_heard_ns = mono_ns
         if feed.is_stale:
             feed.is_stale = False
+            if not self.streams.has(Stream("l2Book", feed.coin)):
+                # nothing that reaches as deep will take its place
+                feed.merge.forget(BookSource.REST)
             self._log.info(f"{feed.coin}: the streams are back")
 
     def _go_stale(self, feed: CoinFeed, reason: str) -> None:

@@ -80,6 +80,18 @@ def test_a_newer_deep_book_covers_an_older_touch():
     assert BBO not in sources(book.asks)
 
 
+def test_a_book_read_where_the_market_was_is_not_taken_for_depth_behind_a_newer_one_as_deep():
+    book = merge(
+        [
+            frame(REST, 100, range(80, 60, -1), range(121, 141)),
+            frame(DEFAULT, 9_000, range(120, 100, -1), range(121, 141)),
+            frame(FAST, 9_100, range(120, 115, -1), range(121, 126)),
+        ]
+    )
+
+    assert prices(book.bids) == list(range(120, 100, -1))
+
+
 def test_a_side_shorter_than_its_stream_can_be_is_the_whole_side():
     book = merge(
         [frame(DEFAULT, 100, range(100, 80, -1), range(101, 121)), frame(FAST, 200, [100, 99], [101, 102])]

@@ -271,6 +271,44 @@ def test_when_the_fast_stream_is_silent_the_book_comes_by_rest_until_it_is_back(
     play(story)
 
 
+def test_once_the_streams_are_back_what_came_by_rest_is_depth_only_until_the_default_book_comes():
+    async def story():
+        async with scene(book_stale_ms=200, rest_poll_ms=100) as s:
+            top = [f"752.{n}" for n in (44, 43, 42, 41, 40)], [f"752.{n}" for n in (46, 47, 48, 49, 50)]
+            rest = [f"751.{n}" for n in range(50, 30, -1)], [f"753.{n}" for n in range(30, 50)]
+            await s.book()
+            s.venue.books[US500] = snapshot(2_000_000_000, *rest)
+            await eventually(lambda: s.of("OrderBookDeltas"))
+            s.market.send("l2Book", book_data(3_000, *top, fast=True))
+            assert len(book_prices(s.last("OrderBookDeltas"))) == 50
+            s.deep.send(
+                "l2Book",
+                book_data(
+                    3_100, [f"752.{n}" for n in range(44, 24, -1)], [f"752.{n}" for n in range(46, 66)]
+                ),
+            )
+            assert len(book_prices(s.last("OrderBookDeltas"))) == 40
+            s.deep.drop()
+            s.market.send("l2Book", book_data(3_200, *top, fast=True))
+            assert len(book_prices(s.last("OrderBookDeltas"))) == 10
+
+    play(story)
+
+
+def test_without_the_default_book_nothing_of_rest_stays_when_the_streams_are_back():
+    async def story():
+        async with scene(book_stale_ms=200, rest_poll_ms=100) as s:
+            await s.book(params={"streams": ["bbo", "fast"]})
+            rest = [f"751.{n}" for n in range(50, 30, -1)], [f"753.{n}" for n in range(30, 50)]
+            s.venue.books[US500] = snapshot(2_000_000_000, *rest)
+            await eventually(lambda: s.of("OrderBookDeltas"))
+            top = [f"752.{n}" for n in (44, 43, 42, 41, 40)], [f"752.{n}" for n in (46, 47, 48, 49, 50)]
+            s.market.send("l2Book", book_data(3_000, *top, fast=True))
+            assert len(book_prices(s.last("OrderBookDeltas"))) == 10
+
+    play(story)
+
+
 def test_a_rest_request_that_fails_empties_no_book_and_is_tried_again():
     async def story():
         async with scene(book_stale_ms=200, rest_poll_ms=100) as s:

@@ -353,3 +353,16 @@ def test_a_changed_instrument_is_published_and_its_new_tick_used():
             assert str(s.last("MarkPriceUpdate").value) == "1001.5"
 
     play(story)
+
+
+def test_a_candle_that_no_bar_can_hold_does_not_end_the_watch_over_the_streams():
+    async def story():
+        async with scene(book_stale_ms=200, rest_poll_ms=100) as s:
+            await s.book()
+            await s.subscribe(SubscribeBars, MINUTE)
+            s.market.send("candle", candle_data(60_000, "752.44") | {"l": "753.00", "h": "752.00"})
+            await eventually(lambda: s.client.bad_frames == 1)
+            s.venue.books[US500] = snapshot(2_000_000_000, ["752.40"], ["752.50"])
+            await eventually(lambda: s.of("OrderBookDeltas"))
+
+    play(story)
