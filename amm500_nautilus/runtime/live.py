@@ -28,6 +28,7 @@ from amm500_nautilus.report.types import BudgetFacts
 from amm500_nautilus.report.types import ReportContext
 from amm500_nautilus.report.types import TargetLevels
 from amm500_nautilus.risk.budget import GROWTH_SHARE
+from amm500_nautilus.risk.types import Act
 from amm500_nautilus.risk.types import RiskState
 from amm500_nautilus.runtime.backtest import check_ladder
 from amm500_nautilus.runtime.config import REAL_MODES
@@ -45,14 +46,17 @@ from amm500_nautilus.runtime.node.assembly import node_config
 from amm500_nautilus.runtime.node.assembly import seconds_of
 from amm500_nautilus.runtime.node.assembly import strategy_config
 from amm500_nautilus.runtime.node.assembly import until
+from amm500_nautilus.runtime.node.capital import sized
 from amm500_nautilus.runtime.node.capital import with_capital
 from amm500_nautilus.runtime.node.confirm import Approval
 from amm500_nautilus.runtime.node.deadline import Deadline
 from amm500_nautilus.runtime.node.desk import Books
 from amm500_nautilus.runtime.node.desk import Desk
 from amm500_nautilus.runtime.node.endpoint import Endpoint
+from amm500_nautilus.runtime.node.hours import trading_hours
 from amm500_nautilus.runtime.node.local import KEY_VARIABLE
 from amm500_nautilus.runtime.node.logs import LogKeeper
+from amm500_nautilus.runtime.node.market import look_at_reference
 from amm500_nautilus.runtime.node.modes import monitor_folder
 from amm500_nautilus.runtime.node.modes import open_desk
 from amm500_nautilus.runtime.node.monitoring import NodeMonitor
@@ -127,6 +131,8 @@ class LiveRun:
         self._quoted = desk.market.instrument.id
         self._began_ns = time.time_ns()
         self.is_halted = False
+        # a halt is closing the position, and the end of the run must not leave it half done
+        self.is_closing = False
         # the run has had its time, and was not told to stop before
         self.is_over = False
         self._is_told = False
@@ -232,7 +238,7 @@ class LiveRun:
             if self.is_over and self._deadline is not None:
                 self._deadline.done(time.time_ns())
             engine_s = time.monotonic() - began
-            self.is_halted = _is_halted(maker)
+            self.is_halted, self.is_closing = _is_halted(maker), _is_closing(maker)
             recorder.snapshot_open_orders()
             await self._wind_down(node, maker, books)
             end_ns = clock.timestamp_ns()
@@ -242,21 +248,33 @@ class LiveRun:
             outcome = "halted" if self.is_halted else "done" if self.is_over else "stopped"
             return self._context(start_ns, end_ns, engine_s, maker.decisions)
         finally:
-            await self._monitor.close(outcome)
-            self._logs.close()
-            if self._session is not None:
-                self._session.close()
-                if self._session.failure is not None:
-                    self._progress.say(self._session.failure)
-            await node.stop_async()
-            await asyncio.wait({running}, timeout=WIND_DOWN_S)
-            gc.unfreeze()
+            # after an error too: nothing may rest while the records are closed, which takes its time
+            maker.wind_down()
+            await until(lambda: not node.cache.orders_open(instrument_id=self._quoted), CLOSE_S)
+            try:
+                await self._close_records(outcome)
+            finally:
+                await node.stop_async()
+                await asyncio.wait({running}, timeout=WIND_DOWN_S)
+                gc.unfreeze()
+
+    async def _close_records(self, outcome: str) -> None:
+        await self._monitor.close(outcome)
+        self._logs.close()
+        if self._session is not None:
+            self._session.close()
+            if self._session.failure is not None:
+                self._progress.say(self._session.failure)
 
     def _maker(self) -> MarketMaker:
+        # a session of a day begins with what there is then
+        is_daily = self._config.strategy.risk_session == "day"
+        starting = None if is_daily else self._monitor.starting_equity
         config = strategy_config(
-            with_capital(self._config, self._desk.equity),
+            with_capital(self._config, self._desk.equity, starting),
             self._market.instrument,
             nets_own_orders=self._desk.nets_own_orders,
+            sessions=trading_hours(self._config, time.time_ns()),
         )
         maker = MarketMaker(config)
         self._forecast = attach_forecast(maker, self._config, self._market.coin, self._progress.say)
@@ -354,9 +372,8 @@ class LiveRun:
             self._session.mark("wind_down")
         maker.wind_down()
         await until(lambda: not node.cache.orders_open(instrument_id=self._quoted), WIND_DOWN_S)
-        on_end = self._monitor.on_end or self._config.on_end
         end = time.monotonic() + WIND_DOWN_S
-        while on_end == "flatten" and books.position and not self.is_halted and time.monotonic() < end:
+        while self._is_to_close() and books.position and time.monotonic() < end:
             # reduce-only: what a thin book, a refusal or no answer leaves of it is asked for again
             maker.close_all_positions(self._quoted, reduce_only=True)
             await until(lambda: not books.position, CLOSE_S)
@@ -366,6 +383,12 @@ class LiveRun:
         if books.position:
             self.notes.append(f"a position of {books.position} is held at the end")
             self._progress.say(self.notes[-1])
+
+    def _is_to_close(self) -> bool:
+        """Return whether the position is closed at the end: a person's word first, then a halt's, then the run file's."""
+        if self._monitor.on_end is not None:
+            return self._monitor.on_end == "flatten"
+        return self.is_closing or (self._config.on_end == "flatten" and not self.is_halted)
 
     def _context(self, start_ns: int, end_ns: int, engine_s: float, decisions: int) -> ReportContext:
         config, info = self._config, self._market.instrument.info
@@ -411,6 +434,12 @@ def _is_halted(maker: MarketMaker) -> bool:
     return guard.is_enabled and state is RiskState.HALTED
 
 
+def _is_closing(maker: MarketMaker) -> bool:
+    verdict = maker.guard.verdict
+    # while the market cannot be seen the act is a milder one: nothing is closed blind
+    return verdict is not None and verdict.act is Act.FLATTEN
+
+
 def status_line(maker: MarketMaker, books: Books) -> str:
     """Return how the run is, in a line."""
     verdict = maker.guard.verdict
@@ -449,9 +478,11 @@ def run(
         )
     preflight(config.live.cache)
     with open_desk(config, progress, approval) as desk:
+        if said := look_at_reference(desk.endpoint.url, config):
+            progress.say(said)
         instrument = desk.market.instrument
         shape = MarketShape(tick=float(instrument.price_increment), lot=float(instrument.size_increment))
-        capital = with_capital(config, desk.equity)
+        capital = sized(config, desk.equity)
         check_ladder(capital, shape, desk.market.mid, max_leverage=float(instrument.info["max_leverage"]))
         directory = RunDirectory.named(config.name, out)
         directory.write_config(config)

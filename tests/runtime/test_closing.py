@@ -29,15 +29,22 @@ class Trading:
         self.position -= self.parts.pop(0) if self.parts else Decimal(0)
 
 
-def ended(trading: Trading, *, is_halted: bool = False, on_end: str = "flatten") -> LiveRun:
+def ended(
+    trading: Trading,
+    *,
+    is_halted: bool = False,
+    is_closing: bool = False,
+    on_end: str = "flatten",
+    said: str | None = None,
+) -> LiveRun:
     run: Any = object.__new__(LiveRun)
     run._session = None
-    run._monitor = SimpleNamespace(on_end=None)
+    run._monitor = SimpleNamespace(on_end=said)
     run._config = SimpleNamespace(on_end=on_end)
     run._desk = SimpleNamespace(watch=lambda: None)
     run._progress = SimpleNamespace(say=lambda _line: None)
     run._quoted = None
-    run.is_halted = is_halted
+    run.is_halted, run.is_closing = is_halted, is_closing
     run.notes = []
     node: Any = SimpleNamespace(cache=SimpleNamespace(orders_open=lambda instrument_id: []))
     asyncio.run(run._wind_down(node, trading, trading))
@@ -63,7 +70,28 @@ def test_what_cannot_be_closed_in_time_is_said() -> None:
     assert trading.asked > 1
 
 
-@pytest.mark.parametrize("how", [{"is_halted": True}, {"on_end": "hold"}])
+@pytest.mark.parametrize(
+    "how",
+    [
+        pytest.param({"is_halted": True, "said": "flatten"}, id="a person says so"),
+        pytest.param({"is_halted": True, "is_closing": True, "on_end": "hold"}, id="the halt was closing it"),
+    ],
+)
+def test_a_halted_run_closes_what_a_person_or_the_halt_wants_closed(how: dict[str, Any]) -> None:
+    trading = Trading("1")
+    ended(trading, **how)
+    assert trading.position == 0
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        {"is_halted": True},
+        {"on_end": "hold"},
+        {"said": "hold"},
+        {"is_halted": True, "is_closing": True, "said": "hold"},
+    ],
+)
 def test_what_is_to_be_held_is_not_touched(how: dict[str, Any]) -> None:
     trading = Trading("1")
     ended(trading, **how)

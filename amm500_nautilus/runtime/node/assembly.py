@@ -26,6 +26,7 @@ from amm500_nautilus.runtime.record.live import record_dir
 from hyperliquid_hip3.config import HyperliquidDataClientConfig
 from hyperliquid_hip3.constants import VENUE
 from hyperliquid_hip3.constants import split_coin
+from hyperliquid_hip3.instruments import instrument_id
 
 
 YEAR_S = 31_536_000.0
@@ -39,12 +40,18 @@ def seconds_of(duration: str | None) -> float:
     return OPEN_END_S if duration is None else float(duration[:-1]) * UNITS_S[duration[-1]]
 
 
-def strategy_config(config: RunConfig, instrument: Any, *, nets_own_orders: bool = True) -> MarketMakerConfig:
+def strategy_config(
+    config: RunConfig,
+    instrument: Any,
+    *,
+    nets_own_orders: bool = True,
+    sessions: tuple[tuple[int, int, str], ...] = (),
+) -> MarketMakerConfig:
     """Return the strategy's configuration; fees and leverage are the instrument's, as the venue declares them."""
     quoting: QuotingConfig = build(config.strategy.quoting)
     info = instrument.info
     maker_fee = max(0.0, float(instrument.maker_fee))
-    quoted = instrument.id
+    quoted, twin = instrument.id, config.strategy.reference
     return MarketMakerConfig(
         log_events=False,
         log_commands=False,
@@ -62,7 +69,9 @@ def strategy_config(config: RunConfig, instrument: Any, *, nets_own_orders: bool
         cycle_ms=config.strategy.cycle_ms,
         max_order_events=config.strategy.max_order_events,
         net_own_orders=nets_own_orders,
+        reference_id=None if twin is None else instrument_id(twin),
         book_source="deltas",
+        sessions=sessions,
         session_seconds_a_year=YEAR_S,
         order_id_tag="000",
     )
@@ -72,11 +81,12 @@ def node_config(desk: Desk, config: RunConfig, state_dir: Path, log_dir: Path) -
     """Return the node's configuration: the adapter's data client, and its execution client where orders go to a venue."""
     coin, endpoint = desk.market.coin, desk.endpoint
     execution = desk.execution(state_dir)
+    twin = config.strategy.reference
     data = HyperliquidDataClientConfig(
         url=endpoint.url,
         ws_url=endpoint.ws_url,
         dex=split_coin(coin)[0],
-        coins=(coin,),
+        coins=(coin,) if twin in (None, coin) else (coin, str(twin)),
         record_dir=record_dir(config, log_dir.parent),
         instrument_provider=InstrumentProviderConfig(load_all=True),
     )

@@ -10,6 +10,7 @@ from nautilus_trader.config import InstrumentProviderConfig
 
 from amm500_catalog.errors import InputError
 from amm500_catalog.errors import SourceUnavailableError
+from amm500_nautilus.runtime.config import RunConfig
 from hyperliquid_hip3.client import VenueClient
 from hyperliquid_hip3.constants import split_coin
 from hyperliquid_hip3.errors import HyperliquidError
@@ -48,9 +49,18 @@ class MarketNow:
         return f"market: {self.coin}, collateral {self.instrument.info['collateral']}{passed}"
 
 
-def look_at_market(url: str, coins: str | Sequence[str]) -> MarketNow:
+def look_at_market(url: str, coins: str | Sequence[str], *, key: str = "market.coin") -> MarketNow:
     """
     Ask the venue for the first of some markets that trades, before anything is started.
+
+    Parameters
+    ----------
+    url : str
+        The venue's address.
+    coins : str or sequence of str
+        What to look for, in this order.
+    key : str, default "market.coin"
+        The key of the run file that names them, for the refusal.
 
     Raises
     ------
@@ -63,14 +73,39 @@ def look_at_market(url: str, coins: str | Sequence[str]) -> MarketNow:
     wanted = (coins,) if isinstance(coins, str) else tuple(coins)
     host = urlsplit(url).netloc
     try:
-        return asyncio.run(_first_that_trades(url, wanted))
+        return asyncio.run(_first_that_trades(url, wanted, key))
     except TimeoutError as error:
         raise SourceUnavailableError(f"{host} did not answer within {LOOK_S:.0f} s") from error
     except (HyperliquidError, LookupError) as error:
         raise SourceUnavailableError(f"{url}: {error}") from error
 
 
-async def _first_that_trades(url: str, coins: tuple[str, ...]) -> MarketNow:
+def look_at_reference(url: str, config: RunConfig) -> str:
+    """
+    Return what is to be said of the run file's reference market, once it is known to trade; empty where there is none.
+
+    Raises
+    ------
+    SourceUnavailableError
+        If the venue does not answer within seconds.
+    InputError
+        If it does not trade there, or the run is to be recorded: a recording holds one market, and could not be played again.
+
+    """
+    reference = config.strategy.reference
+    if reference is None:
+        return ""
+    if config.live.record:
+        raise InputError(
+            "true, and a recording holds the quoted market alone",
+            "live.record",
+            "false, or no strategy.reference",
+        )
+    found = look_at_market(url, reference, key="strategy.reference")
+    return f"reference market: {found.coin} at {found.mid:g}"
+
+
+async def _first_that_trades(url: str, coins: tuple[str, ...], key: str) -> MarketNow:
     client = VenueClient(url, timeout_s=TIMEOUT_S, retries=1, deadline_s=DEADLINE_S)
     passed: list[str] = []
     async with asyncio.timeout(LOOK_S):
@@ -79,7 +114,7 @@ async def _first_that_trades(url: str, coins: tuple[str, ...]) -> MarketNow:
             if isinstance(found, MarketNow):
                 return MarketNow(found.instrument, found.touch, tuple(passed))
             passed.append(f"{coin} {found}")
-    raise InputError(f"{'; '.join(passed)} at {url}", "market.coin", "a market that trades")
+    raise InputError(f"{'; '.join(passed)} at {url}", key, "a market that trades")
 
 
 async def _look(client: VenueClient, coin: str) -> MarketNow | str:
