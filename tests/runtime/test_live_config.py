@@ -1,5 +1,6 @@
 """Run files of mode testnet and live: what they must say, what they must never hold, and how much of an account they use."""
 
+import json
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -8,11 +9,16 @@ import pytest
 import yaml
 
 from amm500_catalog.errors import InputError
+from amm500_nautilus.quoting.skew import exposure_limit
+from amm500_nautilus.quoting.types import MarketShape
+from amm500_nautilus.runtime.backtest import check_ladder
 from amm500_nautilus.runtime.config import RunConfig
 from amm500_nautilus.runtime.config import load_config
 from amm500_nautilus.runtime.node.capital import capital_of
+from amm500_nautilus.runtime.node.capital import sized
 from amm500_nautilus.runtime.node.capital import with_capital
 from amm500_nautilus.runtime.node.modes import refuse_key
+from amm500_nautilus.runtime.node.monitoring import starting_equity
 from amm500_nautilus.runtime.node.venue import execution_config
 from amm500_nautilus.runtime.node.venue import venue_url
 from hyperliquid_hip3.constants import MAINNET_URL
@@ -160,15 +166,61 @@ def test_a_local_run_refuses_a_key_in_the_environment(name: str) -> None:
     refuse_key(local, {"HYPERLIQUID_AGENT_KEY": "", "SSH_KEYS": "none", "COMMIT": KEY})
 
 
-def test_the_cap_bounds_exposure_and_the_loss_that_halts(tmp_path: Path) -> None:
+def test_the_cap_bounds_exposure_and_every_limit_that_is_a_share_of_equity(tmp_path: Path) -> None:
     config = load(tmp_path, with_live("live", max_equity_used=1_000), "account.leverage=10")
     capped = with_capital(config, Decimal(4_000))
     assert capped.account.equity == 1_000
     assert capped.strategy.quoting.max_exposure == 10_000.0
-    before, after = config.strategy.risk.switches, capped.strategy.risk.switches
-    assert after.session_loss_share == before.session_loss_share / 4
-    assert after.drawdown == before.drawdown / 4
-    assert after.session_loss == before.session_loss
+    before, after = config.strategy.risk, capped.strategy.risk
+    assert after.switches.session_loss_share == before.switches.session_loss_share / 4
+    assert after.switches.drawdown == before.switches.drawdown / 4
+    assert after.switches.session_loss == before.switches.session_loss
+    # what is to come before a halt: at the amounts that a paper account of 1,000 had it
+    assert after.switches.streak_loss == before.switches.streak_loss / 4
+    assert after.stops.hard_stop == before.stops.hard_stop / 4
+    assert after.stops.auto_reduce_loss == before.stops.auto_reduce_loss / 4
+    assert after.levels.max_drawdown == before.levels.max_drawdown / 4
+    assert after.breakers.velocity_pause == before.breakers.velocity_pause / 4
+    # and of nothing else
+    assert after.stops.stop_loss == before.stops.stop_loss
+    assert after.limits == before.limits
+
+
+@pytest.mark.parametrize(
+    ("starting", "equity", "share"),
+    [
+        pytest.param(10_000, 1_000, 0.1, id="withdrawn since"),
+        pytest.param(1_000, 10_000, 1.0, id="deposited since"),
+        pytest.param(500, 10_000, 1.0, id="begun with less than may be used"),
+        pytest.param(None, 10_000, 0.1, id="a new session"),
+    ],
+)
+def test_the_halts_of_a_session_that_goes_on_are_of_the_capital_whatever_was_moved_since(
+    tmp_path: Path, starting: int | None, equity: int, share: float
+) -> None:
+    config = load(tmp_path, with_live("live", max_equity_used=1_000))
+    begun = None if starting is None else Decimal(starting)
+    before, after = config.strategy.risk, with_capital(config, Decimal(equity), begun).strategy.risk
+    # the engine takes this share of the session's starting equity: 5 % of the capital at most
+    assert after.switches.drawdown == pytest.approx(before.switches.drawdown * share)
+    assert after.stops.auto_reduce_loss == pytest.approx(before.stops.auto_reduce_loss * share)
+    assert after.stops.hard_stop == pytest.approx(before.stops.hard_stop * 1_000 / equity)
+
+
+def test_the_session_that_goes_on_is_read_from_what_the_strategy_saved() -> None:
+    state = {"engine": {"session": {"starting": 1_234.5}}}
+    assert starting_equity({"amm500": json.dumps({"risk": state}).encode()}) == Decimal("1234.5")
+    state["engine"]["session"]["starting"] = 0.0
+    assert starting_equity({"amm500": json.dumps({"risk": state}).encode()}) is None
+    assert starting_equity({}) is None
+
+
+def test_the_ladder_is_checked_by_the_limits_of_an_account_of_that_size(tmp_path: Path) -> None:
+    config = load(tmp_path, with_live("live", max_equity_used=1_000), "account.leverage=10")
+    found = sized(config, Decimal(100_000))
+    assert found.account.equity == 1_000
+    assert found.strategy.risk == config.strategy.risk
+    check_ladder(found, MarketShape(tick=0.01, lot=0.001, min_notional=10.0), 690.0, max_leverage=25.0)
 
 
 def test_a_smaller_limit_of_the_run_file_s_own_stays(tmp_path: Path) -> None:
@@ -176,8 +228,16 @@ def test_a_smaller_limit_of_the_run_file_s_own_stays(tmp_path: Path) -> None:
     assert with_capital(config, Decimal(4_000)).strategy.quoting.max_exposure == 2_000.0
 
 
-def test_an_account_smaller_than_the_cap_is_used_whole(tmp_path: Path) -> None:
-    config = load(tmp_path, with_live("live", max_equity_used=1_000))
+def test_an_account_smaller_than_the_cap_is_used_whole_and_a_later_deposit_only_up_to_it(
+    tmp_path: Path,
+) -> None:
+    config = load(tmp_path, with_live("live", max_equity_used=1_000), "account.leverage=10")
     capped = with_capital(config, Decimal(300))
     assert capital_of(config, Decimal(300)) == capped.account.equity == 300
-    assert capped.strategy == config.strategy
+    assert capped.strategy.risk == config.strategy.risk
+    quoting = capped.strategy.quoting
+    before, after = (
+        exposure_limit(equity, 10.0, basis=quoting.basis, max_exposure=quoting.max_exposure)
+        for equity in (300.0, 50_000.0)
+    )
+    assert (before, after) == (3_000.0, 10_000.0)

@@ -1,7 +1,6 @@
 """``amm500 replay-diff``: what a recorded run and its replay do not share, printed."""
 
 import argparse
-from pathlib import Path
 
 from amm500_nautilus.report.parity import Difference
 from amm500_nautilus.report.parity import OrderParity
@@ -14,6 +13,7 @@ from amm500_nautilus.runtime.replay.compare import ReplayDiff
 from amm500_nautilus.runtime.replay.compare import replay_diff
 from amm500_nautilus.runtime.replay.compare import write_diff
 from amm500_nautilus.runtime.subcommand import Add
+from amm500_nautilus.runtime.subcommand import run_path
 
 
 SHOWN = 10
@@ -103,7 +103,7 @@ def register(add: Add) -> None:
     parser = add(
         "replay-diff", run, "play a recorded run again through the backtest and list where they differ"
     )
-    parser.add_argument("run", type=Path, help="the run directory of a run with live.record: true")
+    parser.add_argument("run", type=run_path, help="the run directory of a run with live.record: true")
     parser.add_argument(
         "--set",
         dest="overrides",

@@ -26,6 +26,7 @@ from amm500_nautilus.runtime.backtest import make_engine
 from amm500_nautilus.runtime.config import RunConfig
 from amm500_nautilus.runtime.forecast.use import attach_forecast
 from amm500_nautilus.runtime.node.assembly import strategy_config
+from amm500_nautilus.runtime.node.hours import trading_hours
 from amm500_nautilus.runtime.node.paper import paper_venue_config
 from amm500_nautilus.runtime.replay.clock import Alarms
 from amm500_nautilus.runtime.replay.clock import RecordedLatency
@@ -175,7 +176,8 @@ def replay_closed(
 
 def _maker(config: RunConfig, instrument: Any, steps: Sequence[Step], replayed: list[Decided]) -> Any:
     """Return the strategy on the recorded timer; its decisions are added to ``replayed``."""
-    maker: Any = MarketMaker(strategy_config(config, instrument, nets_own_orders=False))
+    sessions = trading_hours(config, steps[0].ns) if steps else ()
+    maker: Any = MarketMaker(strategy_config(config, instrument, nets_own_orders=False, sessions=sessions))
     # a model that cannot be used was named by the replay of the decisions already
     attach_forecast(maker, config, instrument.info["coin"], _in_silence)
 

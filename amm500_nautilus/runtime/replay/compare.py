@@ -19,6 +19,8 @@ from amm500_nautilus.runtime.config import RunConfig
 from amm500_nautilus.runtime.config import load_config
 from amm500_nautilus.runtime.forecast.use import attach_forecast
 from amm500_nautilus.runtime.node.assembly import strategy_config
+from amm500_nautilus.runtime.node.capital import with_capital
+from amm500_nautilus.runtime.node.hours import trading_hours
 from amm500_nautilus.runtime.progress import Progress
 from amm500_nautilus.runtime.replay.clock import action_times
 from amm500_nautilus.runtime.replay.clock import answer_times
@@ -252,8 +254,15 @@ def replay_diff(
         raise InputError("holds the market alone, no strategy ran", str(path), "a run with live.record: true")
     config = _run_config(path, recording, overrides)
     session = _read(recording)
+    # by what the run itself was sized by, and by the hours that it quoted in
+    config = with_capital(config, config.account.equity if session.is_paper else session.equity)
     progress(0.1, "deciding again")
-    settings = strategy_config(config, recording.instrument, nets_own_orders=recording.nets_own_orders)
+    settings = strategy_config(
+        config,
+        recording.instrument,
+        nets_own_orders=recording.nets_own_orders,
+        sessions=trading_hours(config, session.steps[0].ns),
+    )
     replayer = DecisionReplayer(recording, settings, cause=CONFIG if overrides else None)
     attach_forecast(replayer.maker, config, recording.instrument.info["coin"], progress.say)
     decisions = replayer.run()
