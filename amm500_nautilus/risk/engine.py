@@ -17,6 +17,7 @@ from amm500_nautilus.risk.check import FullLadder
 from amm500_nautilus.risk.check import refusals
 from amm500_nautilus.risk.config import RiskConfig
 from amm500_nautilus.risk.equity import EquityCheck
+from amm500_nautilus.risk.equity import certain
 from amm500_nautilus.risk.funding import FundingHedge
 from amm500_nautilus.risk.kelly import KellySizer
 from amm500_nautilus.risk.levels import LevelKeeper
@@ -295,7 +296,11 @@ class RiskEngine:
             return self._off(view)
         view = self._believable(view)
         ts_ns = view.ts_ns
-        figures = self.session.update(self._explained(view))
+        explained = self._explained(view)
+        figures = self.session.update(explained)
+        if self._check.is_fresh(ts_ns):
+            # a torn report must not take the position off
+            view = certain(view, explained)
         distance = liquidation_distance(view)
         margin_ratio = worst_margin_ratio(view)
         volatility = pick_volatility(view.volatility, self._volatility_name)

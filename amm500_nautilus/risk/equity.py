@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from math import isfinite
 from typing import Any
 
+from amm500_nautilus.risk.types import RiskView
+
 
 NS_PER_SECOND = 1_000_000_000
 # a change that is explained to within this share of the implausible is believed at once: marks and reports differ by less
@@ -12,13 +14,21 @@ DOUBT_SHARE = 0.2
 DOUBT_SECS = 10.0
 
 
+def certain(view: RiskView, explained: RiskView) -> RiskView:
+    """Return a view with the equity of ``explained``, and with as much maintenance margin as before."""
+    maintenance = max(0.0, view.maintenance_ratio * view.equity)
+    ratio = maintenance / explained.equity if explained.equity > 0 else view.maintenance_ratio
+    return view._replace(equity=explained.equity, maintenance_ratio=ratio)
+
+
 class EquityCheck:
     """
     Compare each report of the account with what our fills, the price, funding and transfers make of the last one believed.
 
     Equity is read, transfers are streamed, and either may come first. ``apart`` is the part of the last report that nothing
     explains; loss, drawdown and peak leave it out. It ends when a later report is explained. Otherwise a small part is believed
-    after ten seconds, and one over the limit only when a person says so.
+    after ten seconds, and one over the limit only when a person says so. While ``is_fresh`` the report may be torn, and what is
+    missing from it takes no position off.
 
     Parameters
     ----------
@@ -34,7 +44,13 @@ class EquityCheck:
         # since then: cash of fills, funding and transfers; and transfers alone
         self._told = self._transfers = 0.0
         self._doubted_ns = 0
+        # since when the part is over the limit; 0 while it is not
+        self._over_ns = 0
         self.apart = 0.0
+
+    def is_fresh(self, now_ns: int) -> bool:
+        """Return whether equity lacks more than the limit since less than ten seconds: the next reports may take it back."""
+        return self.apart < 0 < self._over_ns and now_ns - self._over_ns < DOUBT_SECS * NS_PER_SECOND
 
     def on_cash(self, amount: float) -> None:
         """Take the cash of a fill: what was received less what was paid, the fee included."""
@@ -69,7 +85,9 @@ class EquityCheck:
         if not abs(apart) <= self._limit * before:
             if isfinite(apart):
                 self.apart, self._doubted_ns = apart, 0
+                self._over_ns = self._over_ns or now_ns
             return {"equity": equity, "expected": expected, "limit": self._limit}
+        self._over_ns = 0
         if self._is_doubtful(now_ns, apart, before):
             self.apart = apart
         else:
@@ -95,7 +113,7 @@ class EquityCheck:
         apart, self.apart = self.apart, 0.0
         if self._believed is not None:
             self._believed = (self._believed[0] + apart, self._believed[1])
-        self._transfers, self._doubted_ns = 0.0, 0
+        self._transfers, self._doubted_ns, self._over_ns = 0.0, 0, 0
         return apart
 
     def recall(self, net: float, net_before: float) -> None:
@@ -109,11 +127,13 @@ class EquityCheck:
 
     def save(self) -> dict[str, Any]:
         """Return the state as plain values."""
-        return {"apart": self.apart}
+        return {"apart": self.apart, "over_ns": self._over_ns}
 
     def load(self, state: Mapping[str, Any]) -> None:
         """Take what ``save`` returned; what was reported before the restart explains nothing that happened while nobody looked."""
         self._believed = None
         self._told = self._transfers = 0.0
         self._doubted_ns = 0
+        # kept states of an earlier version do not have it
+        self._over_ns = int(state.get("over_ns", 0))
         self.apart = float(state["apart"])

@@ -273,6 +273,21 @@ def test_unexplained_equity_pauses_and_explained_equity_does_not() -> None:
 # -- fills, streaks and breakers ---------------------------------------------------------------------------------------
 
 
+def test_an_implausible_report_does_not_set_off_the_hard_stop_at_once() -> None:
+    engine, held = make(), {"lots": 700}
+    engine.on_account(equity=1_000.0, position_value=483.0)
+    # over a while: a position that grows at once is another reason
+    for at in range(70):
+        engine.assess(view(at, **held))
+    assert engine.assess(view(70, **held)).state is RUNNING
+    assert engine.on_account(equity=300.0, position_value=483.0)
+    verdict = engine.assess(view(71, equity=300.0, **held))
+    assert (verdict.reasons, verdict.reduce_lots) == (("implausible_equity",), 0)
+    # still reported ten seconds later: the position is over 1.5 times what there is
+    engine.on_account(equity=300.0, position_value=483.0)
+    assert engine.assess(view(81, equity=300.0, **held)).reduce_reason == "hard_stop"
+
+
 def test_ten_losing_closes_that_lost_half_a_percent_pause() -> None:
     engine = make()
     for at in range(9):

@@ -171,6 +171,26 @@ def test_a_withdrawal_that_is_half_told_pauses_and_never_flattens(first: tuple[f
     assert (session.figures.loss, session.figures.peak) == (pytest.approx(0.0), pytest.approx(1_000.0))
 
 
+@pytest.mark.parametrize("torn", [0.0, 15.0])
+def test_a_report_that_lacks_most_of_the_equity_takes_nothing_off_unless_it_stays(torn: float) -> None:
+    desk = held()
+    desk.fill(2.5, BUY, 9_000, MID)
+    report(desk, 1_000.0, 0)
+    assert desk.judge(3.0).state is RiskState.RUNNING
+    # nine tenths of it and more are missing, and the next report has them again
+    report(desk, torn, 0)
+    verdict = desk.judge(4.0)
+    assert (verdict.state, verdict.act, verdict.reduce_lots) == (RiskState.PAUSED, Act.CANCEL_OWN, 0)
+    report(desk, 1_000.0, 0)
+    assert desk.judge(5.0).reasons == ("implausible_equity",)
+    # what is still missing after ten seconds counts: the position may really stand that near
+    for at in range(6, 15):
+        report(desk, torn, 0)
+        assert desk.judge(at).reduce_lots == 0
+    report(desk, torn, 0)
+    assert "liquidation_distance" in desk.judge(15.0).reasons
+
+
 @pytest.mark.parametrize("first", [ACCOUNT_FIRST, STREAM_FIRST])
 def test_a_loss_of_the_price_still_counts_while_a_withdrawal_is_half_told(first: tuple[float, float]) -> None:
     desk = held()
