@@ -86,6 +86,17 @@ def test_six_days_do_not_open_it(tmp_path: Path) -> None:
     assert "7 days are asked for" in found.sentence
 
 
+def test_a_verdict_on_a_part_of_the_week_does_not_open_it(tmp_path: Path) -> None:
+    path = paper_run(tmp_path)
+    (path / "analysis.json").write_text(json.dumps({"verdict": "pass", "wanted_days": 5.0}))
+    found = gate(tmp_path)
+    assert not found.is_open
+    assert "pass, 5 days to 2026-11-08" in found.sentence
+    assert "7 days are asked for" in found.sentence
+    (path / "analysis.json").write_text(json.dumps({"verdict": "pass", "wanted_days": 7.0}))
+    assert gate(tmp_path).is_open
+
+
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [

@@ -130,12 +130,16 @@ def _read(path: Path) -> PaperRun | None:
             return None
         data = summary["data"]
         start, end = (_moment(str(data[name])) for name in ("start", "end"))
+        days = (end - start) / DAY_S
+        if "verdict" in analysis:
+            # a verdict on the last days of a run speaks for those days alone
+            days = min(days, float(analysis.get("wanted_days", days)))
         return PaperRun(
             path=path,
             strategy=strategy_hash(load_config(path / "config.yaml")),
             market=str(data["market"]),
             end=str(data["end"]),
-            days=(end - start) / DAY_S,
+            days=days,
             verdict=str(analysis["verdict"] if "verdict" in analysis else summary["verdict"]),
             is_analyzed="verdict" in analysis,
             simulated=bool(data["simulated"]),

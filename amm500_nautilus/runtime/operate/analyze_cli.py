@@ -4,12 +4,13 @@ import argparse
 from pathlib import Path
 
 from amm500_nautilus.runtime.subcommand import Add
+from amm500_nautilus.runtime.subcommand import run_path
 
 
 def register(add: Add) -> None:
     """Add the commands to the parser."""
     one = add("analyze", _analyze, "judge the last seven days of a run: exit code 0 for a pass, else 1")
-    one.add_argument("run", type=Path, help="a run directory, a state folder, or a journal")
+    one.add_argument("run", type=run_path, help="a run directory, a state folder, or a journal")
     one.add_argument(
         "--days", type=float, default=7.0, help="how many of the last days are judged, and wanted (7)"
     )
@@ -20,7 +21,7 @@ def register(add: Add) -> None:
     )
     all_of.add_argument(
         "paths",
-        type=Path,
+        type=run_path,
         nargs="+",
         metavar="CONFIG_OR_RUN",
         help="run directories, or a run file whose runs are looked up",
