@@ -167,7 +167,13 @@ class Alerter:
         try:
             self._queue.put_nowait(alert)
         except queue.Full:
+            self.forget(alert.kind)
             self._note(alert, FAILED)
+
+    def forget(self, kind: str) -> None:
+        """Let the next of a kind be sent at once, whatever was sent before."""
+        with self._lock:
+            self._last_ns.pop(kind, None)
 
     def close(self, timeout_s: float = 20.0) -> None:
         """Send what waits, trying no more than once, and end."""
@@ -200,9 +206,8 @@ class Alerter:
             if not left or (number + 1 < TRIES and self._ending.wait(self._retry_s)):
                 break
         if len(left) == len(self._channels):
-            with self._lock:
-                # nobody knows: the next of this kind must not wait
-                self._last_ns.pop(alert.kind, None)
+            # nobody knows: the next of this kind must not wait
+            self.forget(alert.kind)
         return SENT if not left else f"{FAILED}: {', '.join(channel.name for channel in left)}"
 
 

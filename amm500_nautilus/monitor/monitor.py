@@ -162,6 +162,7 @@ class Monitor:
         self._heartbeat: Heartbeat | None = None
         self._beating: asyncio.Task[None] | None = None
         self._demands: list[str] = []
+        self._early: list[RiskDecision] = []
         self._known: OrderedDict[int, FillRow] = OrderedDict()
         self._sample: QuoteSample | None = None
         self._shown: tuple[str, tuple[str, ...]] = ("", ())
@@ -271,6 +272,9 @@ class Monitor:
         await self._control.start()
         self.alerter.start()
         self.tick()
+        for decision in self._early:
+            self._on_reason(decision, desk)
+        self._early.clear()
         self._beating = asyncio.get_running_loop().create_task(self._beat())
         return "" if self._endpoint is None else f"http://{settings.metrics_host}:{self._endpoint.port}"
 
@@ -325,7 +329,7 @@ class Monitor:
         """Once a second whatever it is called for: sign of life, figures, saved state, the minute's row."""
         desk = self._desk
         now = self._now_ns()
-        if desk is None or now < self._next_ns:
+        if desk is None or not _is_due(now, self._next_ns, NS):
             return
         self._next_ns = now + NS
         reading = desk.read()
@@ -337,9 +341,9 @@ class Monitor:
             self._heartbeat.beat(now, reading.state)
         if (reading.state, reading.reasons) != self._shown:
             self._show(reading)
-        if now >= self._next_save_ns:
+        if _is_due(now, self._next_save_ns, int(self.settings.save_secs * NS)):
             self.save()
-        if now >= self._next_minute_ns:
+        if _is_due(now, self._next_minute_ns, MINUTE_NS):
             self._next_minute_ns = (now // MINUTE_NS + 1) * MINUTE_NS
             self._minute(reading)
 
@@ -377,11 +381,18 @@ class Monitor:
         self.figures.count("decisions", decision.subject, str(decision.approved).lower())
         if decision.subject == "session":
             self._begin_session(decision.ts_ns, decision.reason)
-        if decision.subject != "reason" or self._desk is None:
+        if decision.subject != "reason":
             return
+        if self._desk is None:
+            # the strategy's first cycle may come before ``start``
+            self._early.append(decision)
+            return
+        self._on_reason(decision, self._desk)
+
+    def _on_reason(self, decision: RiskDecision, desk: Desk) -> None:
         # before anything else: what halts must be known to a restart
         self.save()
-        reading = self._desk.read()
+        reading = desk.read()
         self._show(reading)
         if not decision.approved and decision.reason not in UNTOLD:
             self._tell(decision, reading)
@@ -389,9 +400,10 @@ class Monitor:
     def on_sample(self, sample: QuoteSample, tick_size: float) -> None:
         """Keep a sample of our quotes now and then; ``tick_size`` in collateral units."""
         self._sample = sample
-        if sample.ts_ns < self._next_quote_ns:
+        every_ns = int(self.settings.quote_secs * NS)
+        if not _is_due(sample.ts_ns, self._next_quote_ns, every_ns):
             return
-        self._next_quote_ns = sample.ts_ns + int(self.settings.quote_secs * NS)
+        self._next_quote_ns = sample.ts_ns + every_ns
         bid, ask = (
             None if ticks is None else ticks * tick_size for ticks in (sample.bid_ticks, sample.ask_ticks)
         )
@@ -541,12 +553,19 @@ class Monitor:
         ]
         if rule.latched or is_halted:
             lines.append("docs/operations.md says what to look at before amm500 resume")
+            # a person ended the last one, or it was a milder one: he does not know of this
+            self.alerter.forget(decision.reason)
         title = self._title(f"{weight}: {decision.reason}")
         self.alerter.tell(Alert(decision.ts_ns, decision.reason, title, "\n".join(lines)))
 
     def _on_alert(self, alert: Alert, outcome: str) -> None:
         self.figures.count("alerts", outcome.partition(":")[0])
         self.journal.write("alert", run=self.run, outcome=outcome, **asdict(alert))
+
+
+def _is_due(now_ns: int, next_ns: int, every_ns: int) -> bool:
+    """Return whether something is due again; after a clock was set back it is at once, and not when the old time has come."""
+    return now_ns >= next_ns or now_ns < next_ns - every_ns
 
 
 def _number(value: float) -> float | None:

@@ -144,6 +144,43 @@ def test_a_damaged_journal_starts_the_next_run_halted_and_tells_a_person(tmp_pat
     assert scene.rows("SELECT count(*) FROM event WHERE kind = 'journal'") == [(1,)]
 
 
+def test_a_reason_of_the_first_cycle_is_told_though_nobody_watched_yet(tmp_path: Path) -> None:
+    scene = Watched(tmp_path)
+
+    async def life() -> None:
+        scene.monitor.open()
+        scene.monitor.on_decision(RiskDecision(T0, "reason", False, "journal_damaged", {"halted": 1.0}))
+        await scene.monitor.start(scene.desk)
+        await scene.monitor.close("done")
+
+    asyncio.run(life())
+    assert len(scene.channel.heard) == 1
+    assert "ACT NOW: journal_damaged" in scene.channel.heard[0][0]
+
+
+def test_a_halt_after_a_person_resumed_the_last_one_is_told_again(tmp_path: Path) -> None:
+    scene = Watched(tmp_path)
+
+    async def job(scene: Watched) -> None:
+        for at in (T0, T0 + 60_000_000_000):
+            scene.monitor.on_decision(RiskDecision(at, "reason", False, "drawdown", {"halted": 1.0}))
+            scene.monitor.on_decision(RiskDecision(at, "reason", True, "drawdown ended by ann", {}))
+        # a pause that ends by itself is told once in half an hour, unless it halts the next time
+        for halted in (0.0, 0.0, 1.0):
+            numbers = {"halted": halted}
+            scene.monitor.on_decision(RiskDecision(T0, "reason", False, "losing_streak", numbers))
+
+    scene.run(job)
+    outcomes = scene.rows("SELECT kind, outcome FROM alert ORDER BY kind, outcome")
+    assert outcomes == [
+        ("drawdown", "sent"),
+        ("drawdown", "sent"),
+        ("losing_streak", "cooldown"),
+        ("losing_streak", "sent"),
+        ("losing_streak", "sent"),
+    ]
+
+
 def test_a_journal_that_cannot_be_written_reaches_the_risk_engine_and_the_alert_still_leaves(
     tmp_path: Path,
 ) -> None:
@@ -206,6 +243,22 @@ def a_fill(number: int, *, is_maker: bool) -> FillRow:
         position=Decimal("-0.5"),
         index=number,
     )
+
+
+def test_a_clock_that_is_set_back_stops_neither_minutes_nor_saved_state(tmp_path: Path) -> None:
+    scene = Watched(tmp_path)
+
+    async def job(scene: Watched) -> None:
+        scene.step()
+        scene.desk.seconds -= 3_600.0
+        back = scene.desk.now_ns()
+        scene.step()
+        assert scene.monitor.figures.reading.ts_ns > back
+        assert scene.monitor.journal.flush(20)
+        assert scene.rows("SELECT ts_ns FROM saved WHERE name = 'reading'")[0][0] < back + 10_000_000_000
+        assert scene.rows("SELECT count(*) FROM equity") == [(2,)]
+
+    scene.run(job)
 
 
 def test_fills_markouts_payments_quotes_and_actions_are_journaled_and_counted(tmp_path: Path) -> None:

@@ -96,6 +96,16 @@ def with_new_session(saved: Mapping[str, bytes]) -> dict[str, bytes]:
     return found
 
 
+def starting_equity(saved: Mapping[str, bytes]) -> Decimal | None:
+    """Return the equity at the start of the session that a strategy's saved state goes on with; None where one begins."""
+    for content in saved.values():
+        state = json.loads(content)
+        if "risk" in state:
+            starting = Decimal(str(state["risk"]["engine"]["session"]["starting"]))
+            return starting if starting > 0 else None
+    return None
+
+
 class MakerDesk:
     """
     The market maker as the monitor sees it.
@@ -438,6 +448,11 @@ class NodeMonitor:
             self._msgbus.subscribe(topic, handler, priority=PRIORITY)
         lot = instrument.size_increment.as_decimal()
         return ToldRecorder(recorder, self.monitor, desk, lot, lambda: books.account().mid)
+
+    @property
+    def starting_equity(self) -> Decimal | None:
+        """The equity at the start of the session that goes on; None where one begins. Known once the journal is open."""
+        return None if self._is_new_account else starting_equity(self._saved)
 
     async def start(self) -> str:
         """
