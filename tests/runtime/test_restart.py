@@ -46,7 +46,20 @@ def test_a_crashed_run_s_gate_and_end_are_known(tmp_path: Path, outcome: str | N
     assert found == Crashed("passed", START + int(WEEK_S * NS))
     # an agent must outlive what is left, not a whole length more
     assert found.left_s(START + 6 * 86_400 * NS, WEEK_S) == 86_400.0
-    assert found.left_s(START + 8 * 86_400 * NS, WEEK_S) == 0.0
+    assert found.left_s(START + int(WEEK_S * NS) + 60 * NS, WEEK_S) == 0.0
+
+
+def test_a_run_that_is_begun_anew_after_a_crash_long_ago_has_its_whole_length_left(tmp_path: Path) -> None:
+    leave(tmp_path, None)
+    found = crashed_run(tmp_path, HASH)
+    assert found is not None
+    now_ns = START + 30 * 86_400 * NS
+    journal = Journal(tmp_path / "monitor")
+    journal.open()
+    # as the run itself will count: the agent's end is judged by nothing else
+    deadline = Deadline(journal, config_hash=HASH, duration_s=WEEK_S, now_ns=now_ns)
+    assert found.left_s(now_ns, WEEK_S) == deadline.left_s(now_ns) == WEEK_S
+    assert journal.close()
 
 
 @pytest.mark.parametrize("outcome", ["done", "stopped", "halted"])

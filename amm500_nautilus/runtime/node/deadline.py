@@ -13,6 +13,11 @@ NS = 1_000_000_000
 GRACE_NS = 600 * NS
 
 
+def is_kept(end_ns: int, now_ns: int, duration_s: float) -> bool:
+    """Return whether the end of an earlier run still holds: one that passed long ago, or that another clock wrote, does not."""
+    return now_ns - GRACE_NS <= end_ns <= now_ns + int(duration_s * NS)
+
+
 class Keeper(Protocol):
     """The part of ``Journal`` that is used."""
 
@@ -45,8 +50,7 @@ class Deadline:
         self._config_hash = config_hash
         self._duration_ns = int(duration_s * NS)
         kept = self._kept()
-        # an end that is further away than the whole length was written by another clock
-        is_ours = kept is not None and now_ns - GRACE_NS <= kept <= now_ns + self._duration_ns
+        is_ours = kept is not None and is_kept(kept, now_ns, duration_s)
         self.end_ns: int | None = kept if is_ours else None
         # the end is that of a run before this
         self.is_restored = is_ours

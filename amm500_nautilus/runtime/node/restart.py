@@ -8,6 +8,7 @@ from pathlib import Path
 
 from amm500_nautilus.monitor.journal import NAME as JOURNAL
 from amm500_nautilus.runtime.node.deadline import NAME as END
+from amm500_nautilus.runtime.node.deadline import is_kept
 
 
 CRASHED = (None, "failed")
@@ -23,8 +24,10 @@ class Crashed:
     end_ns: int | None
 
     def left_s(self, now_ns: int, planned_s: float) -> float:
-        """Return the seconds that are left of a run planned for so many, 0 for no end."""
-        return planned_s if self.end_ns is None else max(0.0, (self.end_ns - now_ns) / 1e9)
+        """Return the seconds that are left of a run planned for so many, 0 for no end; all of them where it is begun anew."""
+        if self.end_ns is None or not is_kept(self.end_ns, now_ns, planned_s):
+            return planned_s
+        return max(0.0, (self.end_ns - now_ns) / 1e9)
 
 
 def crashed_run(state: Path, config_hash: str) -> Crashed | None:
