@@ -57,6 +57,11 @@ class Episode:
         self.events.append((True, lots, 0))
         self.trades += 1
 
+    def add_to_trade(self, lots: int) -> None:
+        """Add another print of the trade that came last."""
+        place = next(at for at in reversed(range(len(self.events))) if self.events[at][0])
+        self.events[place] = (True, self.events[place][1] + lots, 0)
+
     def add_depth(self, before: int, after: int) -> None:
         """Add a look at the displayed size; one that is unchanged still settles the trades before it."""
         self.events.append((False, before, after))
@@ -141,21 +146,7 @@ def fit_queue(
         )
     if model == "risk_adverse":
         raise ValueError("risk_adverse has no parameter; allowed: power_prob_queue_model, ...2 or ...3")
-    grid = np.geomspace(LOWEST_N, HIGHEST_N, GRID)
-    profile = []
-    for place, n in enumerate(grid):
-        profile.append(_best_sigma(useful, make_queue_model(model, float(n))))
-        if tell is not None:
-            tell((place + 1) / (GRID + 11))
-    values = np.array([value for value, _ in profile])
-    top = int(values.argmax())
-    fine = np.geomspace(grid[max(0, top - 1)], grid[min(GRID - 1, top + 1)], 13)[1:-1]
-    profile.extend(_best_sigma(useful, make_queue_model(model, float(n))) for n in fine)
-    exponents = np.concatenate((grid, fine))
-    values = np.array([value for value, _ in profile])
-    order = np.argsort(exponents)
-    exponents, values = exponents[order], values[order]
-    sigmas = np.array([sigma for _, sigma in profile])[order]
+    exponents, values, sigmas = _profile(useful, model, tell)
     best = _middle_of_top(values)
     low, high = _ends(exponents, values)
     return QueueFit(
@@ -170,6 +161,30 @@ def fit_queue(
         log_likelihood=float(values[best]),
         risk_adverse=_best_sigma(useful, make_queue_model("risk_adverse"))[0],
     )
+
+
+def _profile(
+    episodes: Sequence[Episode], model: str, tell: Callable[[float], None] | None
+) -> tuple[Floats, Floats, Floats]:
+    """Return the exponents tried, in order, with the largest log likelihood of each and the deviation that it has there."""
+    grid = np.geomspace(LOWEST_N, HIGHEST_N, GRID)
+    profile = []
+    for place, n in enumerate(grid):
+        profile.append(_best_sigma(episodes, make_queue_model(model, float(n))))
+        if tell is not None:
+            tell((place + 1) / (GRID + 11))
+    values = np.array([value for value, _ in profile])
+    top = int(values.argmax())
+    low, high = grid[max(0, top - 1)], grid[min(GRID - 1, top + 1)]
+    # at a whole exponent the model is another than beside it: a power of less than nothing exists there alone
+    whole = np.arange(math.ceil(low), math.floor(high) + 1, dtype=np.float64)
+    fine = np.setdiff1d(np.concatenate((np.geomspace(low, high, 13)[1:-1], whole)), grid)
+    profile.extend(_best_sigma(episodes, make_queue_model(model, float(n))) for n in fine)
+    exponents = np.concatenate((grid, fine))
+    values = np.array([value for value, _ in profile])
+    order = np.argsort(exponents)
+    exponents, values = exponents[order], values[order]
+    return exponents, values, np.array([sigma for _, sigma in profile])[order]
 
 
 def _middle_of_top(values: Floats) -> int:
@@ -265,11 +280,19 @@ class QueueWatch:
         self.left(key)
 
     def trade(self, ts_ns: int, aggressor: int, ticks: int, lots: int) -> None:
-        """Take a trade; ``aggressor`` 1 bought."""
+        """
+        Take a trade; ``aggressor`` 1 bought.
+
+        Prints of one time are one trade: the venue prints each maker that a taker meets, those behind us too, and our own print
+        somewhere between them. Taken one by one the last of them would be what filled us, however far it went past us.
+        """
         for key, (episode, side, price) in self._open.items():
             if side == -aggressor and price == ticks:
-                self._trade_place[key] = (ts_ns, episode.trades)
-                episode.add_trade(lots)
+                if self._trade_place.get(key, (None, 0))[0] == ts_ns:
+                    episode.add_to_trade(lots)
+                else:
+                    self._trade_place[key] = (ts_ns, episode.trades)
+                    episode.add_trade(lots)
 
     def level(self, side: int, ticks: int, lots: int) -> None:
         """Take the displayed size of a price that we rest at."""

@@ -62,6 +62,14 @@ def test_the_interval_covers_the_truth_as_often_as_it_says() -> None:
     assert covered >= 34
 
 
+def test_a_whole_exponent_is_tried_itself_for_the_model_is_another_beside_it() -> None:
+    rng = np.random.default_rng(23)
+    episodes = [random_episode(rng, 3.0, 0.1) for _ in range(300)][150:]
+    fit = fit_queue(episodes, MODEL)
+    assert fit.n == 3.0
+    assert fit.low <= 3.0 <= fit.high
+
+
 def test_the_interval_excludes_another_exponent() -> None:
     rng = np.random.default_rng(5)
     fit = fit_queue([random_episode(rng, 1.0, 0.05) for _ in range(120)], MODEL)
@@ -102,6 +110,64 @@ def test_the_exchanges_own_fills_give_back_the_exponent_it_ran_with(n: float) ->
     fit = fit_queue(run_engine(n, 17, 200), MODEL)
     assert fit.low * 0.93 <= n <= fit.high * 1.07
     assert fit.n == pytest.approx(n, rel=0.2)
+
+
+def sweep_queue(seed: int, orders: int) -> list[Episode]:
+    """A queue of single orders, any of which may be canceled; a taker's trade prints once for each of them that it meets."""
+    rng = np.random.default_rng(seed)
+    watch, ts = QueueWatch(), 0
+    for number in range(orders):
+        key, is_met = f"O-{number}", False
+        queue = [int(lots) for lots in rng.integers(2, 9, rng.integers(8, 20))]
+        # ours is the order at this place, five lots
+        own = len(queue)
+        watch.joined(key, 1, 69_000, sum(queue))
+        queue.append(5)
+        while ts < 100 * number + 60 and not is_met:
+            ts += 1
+            kind = rng.random()
+            if kind < 0.3:
+                taken = int(rng.integers(5, 40))
+                while taken and queue:
+                    lots = min(taken, queue[0])
+                    watch.trade(ts, -1, 69_000, lots)
+                    is_met |= own == 0
+                    taken, queue[0] = taken - lots, queue[0] - lots
+                    if not queue[0]:
+                        queue, own = queue[1:], own - 1
+            elif kind < 0.65:
+                queue.append(int(rng.integers(2, 9)))
+            elif len(queue) > 1:
+                place = int(rng.choice([place for place in range(len(queue)) if place != own]))
+                queue.pop(place)
+                own -= place < own
+            if is_met:
+                watch.filled(key, ts)
+            else:
+                watch.level(1, 69_000, sum(queue) - queue[own])
+        watch.left(key)
+        ts = 100 * (number + 1)
+    return watch.finish()
+
+
+def test_prints_of_one_taker_are_one_trade_and_those_behind_us_say_nothing() -> None:
+    watch = QueueWatch()
+    watch.joined("a", 1, 100, 10)
+    watch.trade(5, -1, 100, 4)
+    watch.trade(6, -1, 100, 6)
+    watch.trade(6, -1, 100, 5)
+    watch.trade(6, -1, 100, 9)
+    watch.filled("a", 6)
+    (episode,) = watch.finish()
+    assert episode.events == [(True, 4, 0), (True, 20, 0)]
+    assert (episode.trades, episode.filled_at) == (2, 1)
+
+
+def test_fills_of_a_queue_whose_every_maker_prints_give_back_its_exponent() -> None:
+    # each order is as likely to be canceled as any other: of what goes, the share ahead of us is front / whole, an exponent of 1
+    fit = fit_queue(sweep_queue(2, 150), MODEL)
+    assert fit.low <= 1.0 <= fit.high
+    assert fit.high < 2.0
 
 
 def test_a_fill_without_a_trade_at_its_price_is_no_word_on_the_queue() -> None:

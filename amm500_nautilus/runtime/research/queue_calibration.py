@@ -38,6 +38,11 @@ from amm500_nautilus.runtime.replay.own import own_orders_of
 FILE = "queue_fit.json"
 SIDES = {OrderSide.BUY: 1, OrderSide.SELL: -1}
 AGGRESSORS = {AggressorSide.BUYER: 1, AggressorSide.SELLER: -1}
+# runs whose venue had our orders in its book, and yet was not the exchange that is traded on
+NOT_THE_MARKET = {
+    "local": "SIMULATED VENUE: the fills are the loopback venue's, so that this says nothing of the exchange",
+    "testnet": "TEST NETWORK: the queue is that of the exchange's test network, where nobody trades for money",
+}
 # at one time of the venue: trades print against the book before the block, then fills are ours, then the book shows it, then orders move
 TRADE, FILL, BOOK, OWN = range(4)
 
@@ -210,4 +215,6 @@ def queue_lines(report: QueueReport) -> list[str]:
         lines.insert(
             0, "SIMULATED FILLS: the exchange of this run was our own, so that this finds our own model again"
         )
+    elif report.facts["mode"] in NOT_THE_MARKET:
+        lines.insert(0, NOT_THE_MARKET[report.facts["mode"]])
     return lines
