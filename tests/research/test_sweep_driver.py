@@ -10,6 +10,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
+import yaml
 from rich.console import Console
 
 from amm500_catalog.errors import InputError
@@ -59,10 +60,11 @@ def label(job: TrialJob, key: str) -> Any:
     return found
 
 
-def fake_run(folder: Path, days: list[float], *, verdict: str = "fail") -> bytes:
+def fake_run(folder: Path, job: TrialJob, days: list[float], *, verdict: str = "fail") -> bytes:
     """Pack a run directory that made these amounts on the days of the market."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
+    (folder / "config.yaml").write_text(yaml.safe_dump(job.config), encoding="utf-8")
     rows, total = [(FIRST_NS + 52_200 * NS, 10_000.0)], 10_000.0
     for day, amount in enumerate(days):
         total += amount
@@ -92,7 +94,7 @@ def made(folder: Path, days_of: Callable[[TrialJob], list[float]], **more: Any) 
             number=job.number,
             state="done",
             seconds=1.0,
-            files=fake_run(folder / "made", days_of(job), **more),
+            files=fake_run(folder / "made", job, days_of(job), **more),
         )
 
     return answer
@@ -287,6 +289,84 @@ def test_held_out_days_reach_no_trial_and_are_run_once_with_the_best(market: Pat
     assert again.submitted == []
 
 
+def test_the_held_out_days_are_those_of_the_best_trial_also_when_a_failed_one_becomes_it(
+    market: Path, tmp_path: Path
+) -> None:
+    values, good = values_of(market, held_out_days=1), made(tmp_path, by_offset)
+
+    def answer(job: TrialJob) -> TrialOutcome:
+        if job.number == 9:
+            return TrialOutcome(number=9, state="failed", seconds=0.1, error="the disk was full")
+        return good(job)
+
+    first, _ = drive(values, tmp_path / "out", answer)
+    assert first.report.facts["best"]["trial"] == 8
+    assert first.report.facts["held_out"]["metrics"]["net_pnl"] == pytest.approx(3.4)
+    # trial 9 is better: what stands beside it must be its own
+    again, pool = drive(values, tmp_path / "out", good, retry_failed=True)
+    assert pool.submitted == [9, 0]
+    assert again.report.facts["best"]["trial"] == 9
+    assert again.report.facts["held_out"]["metrics"]["net_pnl"] == pytest.approx(3.6)
+
+
+@pytest.mark.parametrize(("state", "tries"), [("lost", 3), ("failed", 1)])
+def test_held_out_days_that_did_not_come_to_their_end_are_not_given_up(
+    market: Path, tmp_path: Path, state: str, tries: int
+) -> None:
+    values, good = values_of(market, held_out_days=1), made(tmp_path, by_offset)
+
+    def answer(job: TrialJob) -> TrialOutcome:
+        if job.number == 0:
+            return TrialOutcome(number=0, state=state, seconds=0.1, error="no memory was left")
+        return good(job)
+
+    first, pool = drive(values, tmp_path / "out", answer)
+    assert pool.submitted.count(0) == tries
+    assert "did not come to its end" in text_of(first)
+    again, pool = drive(values, tmp_path / "out", good)
+    assert pool.submitted == [0]
+    assert again.report.facts["held_out"]["metrics"]["net_pnl"] == pytest.approx(3.6)
+
+
+def test_walking_forward_chooses_by_the_rule_of_the_choice_beside_it(market: Path, tmp_path: Path) -> None:
+    traded = made(tmp_path, lambda job: [-float(job.number)] * 4)
+    idle = made(tmp_path, lambda _: [0.0] * 4, verdict="not_enough_trading")
+
+    def answer(job: TrialJob) -> TrialOutcome:
+        return traded(job) if job.number > 5 else idle(job)
+
+    days = {"train_days": 2, "test_days": 1}
+    result, _ = drive(values_of(market, require_trading=True, **days), tmp_path / "out", answer)
+    assert result.report.facts["best"]["trial"] == 6
+    # not trading loses least, and is no more a choice on two days than on four
+    assert [fold.chosen for fold in result.report.folds] == [6, 6]
+    assert result.report.facts["walk_forward"] == {
+        "folds": 2, "test_pnl": -12.0, "median_test_pnl": -15.0, "hindsight_test_pnl": -12.0,
+    }  # fmt: skip
+    plain, _ = drive(values_of(market, **days), tmp_path / "plain", answer)
+    assert {fold.chosen for fold in plain.report.folds} == {1}
+
+
+def test_a_combination_that_a_study_asks_for_again_is_one_trial_of_its_luck(
+    market: Path, tmp_path: Path
+) -> None:
+    section = {"method": "optuna", "trials": 14, "parameters": [{"key": OFFSET, "values": [1, 2, 3]}]}
+
+    def uneven(job: TrialJob) -> list[float]:
+        return [float(label(job, OFFSET)), 1.0, -float(label(job, OFFSET)) / 2.0, 2.0]
+
+    result, _ = drive(values_of(market, **section), tmp_path / "out", made(tmp_path, uneven))
+    facts = result.report.facts
+    assert facts["trials"]["done"] == 14
+    assert facts["deflated_sharpe"]["trials"] == 3
+    plain = values_of(market, parameters=section["parameters"])
+    alone, _ = drive(plain, tmp_path / "grid", made(tmp_path, uneven))
+    luck = ("sharpe", "expected_max", "probability", "trials")
+    assert [facts["deflated_sharpe"][name] for name in luck] == pytest.approx(
+        [alone.report.facts["deflated_sharpe"][name] for name in luck]
+    )
+
+
 def test_a_trial_that_did_not_trade_wins_over_none_that_did(market: Path, tmp_path: Path) -> None:
     traded, idle = (
         made(tmp_path, lambda _: [-1.0] * 4),
@@ -385,6 +465,14 @@ def test_what_cannot_be_searched_is_refused_before_anything_runs(
         ({"parameters": [{"key": OFFSET, "low": 3, "high": 3}]}, "low below high"),
         ({"parameters": [{"key": OFFSET, "values": [1]}, {"key": OFFSET, "values": [2]}]}, "twice"),
         ({"parameters": [{"key": "mode", "values": ["live"]}]}, "no parameters of a backtest"),
+        ({"parameters": [{"key": "data.end", "values": ["2026-01-09"]}]}, "the same for every trial"),
+        ({"parameters": [{"key": "span", "choices": {"a": {"data.days": 3}}}]}, "the same for every trial"),
+        (
+            {"parameters": [{"key": OFFSET, "values": [1]}, {"key": "w", "choices": {"a": {OFFSET: 2}}}]},
+            "both set strategy.quoting.fixed_grid.offset_ticks",
+        ),
+        ({"parameters": [{"key": OFFSET, "low": 1, "high": 3, "step": 0.5, "integer": True}]}, "whole step"),
+        ({"parameters": [{"key": OFFSET, "low": 0.5, "high": 3, "integer": True}]}, "whole ends"),
         ({"train_days": 3}, "together or not at all"),
         ({"metod": "grid"}, "unknown key"),
     ],

@@ -1,5 +1,6 @@
 """The ``sweep`` section of a run file: what is searched, how, and what no trial may see."""
 
+from itertools import combinations
 from typing import Annotated
 from typing import Any
 from typing import Literal
@@ -13,10 +14,17 @@ from pydantic import model_validator
 
 from amm500_nautilus.research.space import Choice
 from amm500_nautilus.research.space import Parameter
+from amm500_nautilus.runtime.patterns import KEY
 
 
 OBJECTIVES = ("net_pnl", "sharpe", "score")
 Objective = Literal["net_pnl", "sharpe", "score"]
+SPAN = ("data", "data.start", "data.end", "data.days")
+
+
+def _overlap(first: str, second: str) -> bool:
+    """Return whether two keys of a run file are one, or one lies inside the other."""
+    return f"{first}.".startswith(f"{second}.") or f"{second}.".startswith(f"{first}.")
 
 
 class SweepParameter(BaseModel):
@@ -29,7 +37,7 @@ class SweepParameter(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    key: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_.]*$")]
+    key: Annotated[str, KEY]
     values: tuple[Any, ...] = ()
     choices: dict[str, dict[str, Any]] = Field(default_factory=dict)
     low: float | None = None
@@ -52,12 +60,24 @@ class SweepParameter(BaseModel):
                 raise ValueError(f"{self.key}: a range needs low below high")
             if self.log and self.low <= 0:
                 raise ValueError(f"{self.key}: a range searched by ratios starts above 0")
+            ends = (self.low, self.high, 1.0 if self.step is None else self.step)
+            if self.integer and not all(value.is_integer() for value in ends):
+                raise ValueError(f"{self.key}: a range of whole numbers has whole ends and a whole step")
         if len({repr(value) for value in self.values}) != len(self.values):
             raise ValueError(f"{self.key}: a value is there twice")
-        keys = [self.key] if not self.choices else [key for bundle in self.choices.values() for key in bundle]
-        if any(key.split(".")[0] in ("name", "mode", "sweep", "live") for key in keys):
+        if any(key.split(".")[0] in ("name", "mode", "sweep", "live") for key in self.targets()):
             raise ValueError(f"{self.key}: name, mode, sweep and live are no parameters of a backtest")
+        span = next((key for key in self.targets() if key in SPAN), None)
+        if span is not None:
+            # a trial with days of its own would see those that are held out, and could be compared with no other
+            raise ValueError(
+                f"{self.key}: {span} is the same for every trial; allowed: the days of the run file"
+            )
         return self
+
+    def targets(self) -> set[str]:
+        """Return the keys of the run file that it sets."""
+        return {key for bundle in self.choices.values() for key in bundle} if self.choices else {self.key}
 
     def parameter(self) -> Parameter:
         """Return the dimension of the space."""
@@ -113,6 +133,12 @@ class SweepSection(BaseModel):
         twice = [name for name in names if names.count(name) > 1]
         if twice:
             raise ValueError(f"sweep.parameters has {twice[0]} twice")
+        for first, second in combinations(self.parameters, 2):
+            shared = {key for key in first.targets() for other in second.targets() if _overlap(key, other)}
+            if shared:
+                raise ValueError(
+                    f"sweep.parameters {first.key} and {second.key} both set {min(shared)}: the table would name values that no trial had"
+                )
         if (self.train_days is None) != (self.test_days is None):
             raise ValueError("sweep.train_days and sweep.test_days are given together or not at all")
         return self

@@ -20,6 +20,7 @@ from amm500_nautilus.report.buffers import replace_with
 from amm500_nautilus.report.statistics import MIN_BLOCKS
 from amm500_nautilus.report.statistics import block_ends
 from amm500_nautilus.research.objective import below_median
+from amm500_nautilus.research.space import Point
 from amm500_nautilus.research.space import assigned
 from amm500_nautilus.research.space import point_of
 from amm500_nautilus.research.walk_forward import Day
@@ -305,25 +306,26 @@ class _Driver:
         ended = len(self.state.in_state(*ENDED))
         if self.state.starts > 1:
             self.progress.say(f"taken up again: {ended} of {search.total} trials have ended")
-        if not self.state.finished:
-            pool: Pool | None = None
-            try:
-                if ended < search.total or self._held_out_waits():
-                    pool = make_pool(self.section)
-                    self.state.ray_folder = str(getattr(pool, "folder", None) or "")
-                    self.state.write(self.folder)
-                    self._run_trials(pool, search)
-                    self._run_held_out(pool)
-            finally:
-                if pool is not None:
-                    pool.close()
-            self.state.finished = True
-            self.state.ray_folder = ""
-            self.state.write(self.folder)
+        if ended < search.total or self._held_out_waits():
+            self._work(make_pool, search)
+        # held-out days that did not come to their end are tried again by the next process
+        self.state.finished = not self._held_out_waits()
+        self.state.ray_folder = ""
+        self.state.write(self.folder)
         report = write_report(
             self.folder, self.config, self.section, self.state, self.days, self.results, self._best_plain()
         )
         return SweepResult(self.folder, report)
+
+    def _work(self, make_pool: PoolMaker, search: Search) -> None:
+        pool = make_pool(self.section)
+        try:
+            self.state.ray_folder = str(getattr(pool, "folder", None) or "")
+            self.state.write(self.folder)
+            self._run_trials(pool, search)
+            self._run_held_out(pool)
+        finally:
+            pool.close()
 
     def _run_trials(self, pool: Pool, search: Search) -> None:
         running = 0
@@ -359,8 +361,8 @@ class _Driver:
         return True
 
     def _trial_config(self, trial: Trial) -> RunConfig:
-        point = point_of(self.space, trial.labels)
-        return self._config_of(f"{self.config.name[:60]}-{trial.folder}", self.state.span, point.assignments)
+        name = f"{self.config.name[:60]}-{trial.folder}"
+        return self._config_of(name, self.state.span, self._point(trial.number).assignments)
 
     def _config_of(self, name: str, span: list[str], assignments: tuple[tuple[str, Any], ...]) -> RunConfig:
         plain = assigned(
@@ -442,37 +444,61 @@ class _Driver:
     # -- the days that no trial saw ------------------------------------------------------------------
 
     def _held_out_waits(self) -> bool:
-        return bool(self.state.held_out_days) and not (self.folder / HELD_OUT / "summary.json").is_file()
+        """Return whether the best trial, which may be another than an earlier process found, has yet to run over the held-out days."""
+        best = choose(self.results, self.section)
+        folder = self.folder / HELD_OUT
+        if best is None or not self.state.held_out_days:
+            return False
+        if not (folder / "summary.json").is_file():
+            return True
+        written = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
+        own = assigned(written, self._point(best).assignments)
+        return validate(RunConfig, own, HELD_OUT) != validate(RunConfig, written, HELD_OUT)
+
+    def _point(self, number: int) -> Point:
+        return point_of(self.space, self.state.trials[number - 1].labels)
 
     def _run_held_out(self, pool: Pool) -> None:
         best = choose(self.results, self.section)
         if best is None or not self._held_out_waits():
             return
+        # the result of a trial that is no longer the best must not stand beside the one that is
+        shutil.rmtree(self.folder / HELD_OUT, ignore_errors=True)
         trial = self.state.trials[best - 1]
-        point = point_of(self.space, trial.labels)
         self.progress.say(f"held-out days with trial {trial.folder}, the best of the search")
-        config = self._config_of(
-            f"{self.config.name[:60]}-held-out", self.state.held_out_span, point.assignments
-        )
-        pool.submit(TrialJob(number=HELD_OUT_NUMBER, config=to_plain(config)), self._data(config))
+        name = f"{self.config.name[:60]}-held-out"
+        config = self._config_of(name, self.state.held_out_span, self._point(best).assignments)
+        job, data = TrialJob(number=HELD_OUT_NUMBER, config=to_plain(config)), self._data(config)
+        for attempt in range(1, MOST_ATTEMPTS + 1):
+            outcome = self._held_out_outcome(pool, job, data)
+            if outcome.state != "lost":
+                break
+            self.progress.say(
+                f"the held-out run was lost ({outcome.error}), attempt {attempt} of {MOST_ATTEMPTS}"
+            )
+        if outcome.state == DONE:
+            self._count_read(outcome)
+            unpack(outcome.files, self.folder / HELD_OUT)
+        else:
+            self.progress.say(f"the held-out run FAILED: {outcome.error}")
+
+    def _held_out_outcome(self, pool: Pool, job: TrialJob, data: CarriedDataset) -> TrialOutcome:
+        pool.submit(job, data)
         ended: list[TrialOutcome] = []
         while not ended:
             ended = pool.wait(WAIT_SECONDS)
             for news in pool.news():
                 pool.answer(news, stop=False)
-        if ended[0].state == DONE:
-            self._count_read(ended[0])
-            unpack(ended[0].files, self.folder / HELD_OUT)
-        else:
-            self.progress.say(f"the held-out run FAILED: {ended[0].error}")
+        return ended[0]
 
     def _best_plain(self) -> Mapping[str, Any] | None:
         """Return the run file with the best trial's values: the user's own span, no sweep."""
         best = choose(self.results, self.section)
         if best is None:
             return None
-        point = point_of(self.space, self.state.trials[best - 1].labels)
-        plain = assigned(self.plain, (("name", f"{self.config.name[:70]}-best"), *point.assignments))
+        plain = assigned(
+            self.plain, (("name", f"{self.config.name[:70]}-best"), *self._point(best).assignments)
+        )
         return to_plain(validate(RunConfig, plain, "best.yaml"))
 
 

@@ -49,6 +49,7 @@ ALONE = {
 }
 TOKEN = "RAY_AUTH_TOKEN"  # noqa: S105 -- a variable's name
 CONNECT_SECONDS = 10
+LAST_PORT = 65_535
 START_ATTEMPTS = 5
 AGENT_PORTS = ("metrics_agent_port", "runtime_env_agent_port", "dashboard_agent_listen_port")
 # prctl(2)
@@ -236,6 +237,27 @@ def import_ray(*, alone: bool) -> Any:
     return ray
 
 
+def require_cluster(address: str) -> None:
+    """
+    See that somebody listens at a cluster's address: Ray itself asks for minutes, and may end the process.
+
+    Raises
+    ------
+    InputError
+        If it is no address.
+    SourceUnavailableError
+        If nobody listens there.
+
+    """
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdecimal() or not 0 < int(port) <= LAST_PORT:
+        raise InputError(f"{address!r} is no address", "--address", "HOST:PORT of a Ray cluster")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=CONNECT_SECONDS).close()
+    except OSError as error:
+        raise SourceUnavailableError(f"no Ray cluster answers at {address} ({error})") from error
+
+
 class RayPool:
     """
     Workers on Ray.
@@ -312,9 +334,7 @@ class RayPool:
         raise AssertionError("the last attempt returns or raises")
 
     def _join(self, address: str) -> None:
-        host, _, port = address.rpartition(":")
-        if not host or not port.isdecimal():
-            raise InputError(f"{address!r} is no address", "--address", "HOST:PORT of a Ray cluster")
+        require_cluster(address)
         ray = self._ray
         try:
             ray.init(

@@ -115,6 +115,17 @@ def choose(results: Mapping[int, TrialResult], section: SweepSection) -> int | N
     return max(valued, key=rank) if valued else None
 
 
+def walked(results: Mapping[int, TrialResult], section: SweepSection) -> dict[int, tuple[float, ...]]:
+    """
+    Return the PnL by day of the trials that walking forward may choose from: by the rule of the choice it stands beside.
+
+    Where the section asks for trading, those that traded enough over all searched days, unless there are none.
+    """
+    traded = [number for number, result in results.items() if result.eligible]
+    wanted = traded if section.require_trading and traded else list(results)
+    return {number: results[number].day_pnl for number in wanted}
+
+
 def write_report(
     folder: Path,
     config: RunConfig,
@@ -129,7 +140,7 @@ def write_report(
     rows = tuple(_row(trial, results.get(trial.number)) for trial in state.trials)
     parts: tuple[FoldResult, ...] = ()
     if section.train_days is not None and section.test_days is not None:
-        pnl = {number: result.day_pnl for number, result in results.items()}
+        pnl = walked(results, section)
         parts = walk_forward(days, pnl, folds(len(days), section.train_days, section.test_days))
         replace_with(folder / "walk_forward.csv", _csv([asdict(part) for part in parts]))
     facts = _facts(folder, config, section, state, results, best, parts)
@@ -184,7 +195,7 @@ def _facts(
     best: int | None,
     parts: Sequence[FoldResult],
 ) -> dict[str, Any]:
-    luck = _luck(section, results, best)
+    luck = _luck(section, state, results, best)
     return {
         "name": state.name,
         "data": _data_facts(results),
@@ -253,13 +264,21 @@ def _best(state: SweepState, results: Mapping[int, TrialResult], best: int | Non
     }
 
 
-def _luck(section: SweepSection, results: Mapping[int, TrialResult], best: int | None) -> dict[str, Any]:
-    """Return how much of the best trial luck explains; pruned trials have no whole path and are left out, which is said."""
+def _luck(
+    section: SweepSection, state: SweepState, results: Mapping[int, TrialResult], best: int | None
+) -> dict[str, Any]:
+    """
+    Return how much of the best trial luck explains; pruned trials have no whole path and are left out, which is said.
+
+    A study may ask for one combination again and again: it counts once, or the copies would stand for trials of their own.
+    """
     empty = {"deflated_sharpe": None, "overfitting": None}
     if best is None:
         return empty
     length = len(results[best].returns)
-    numbers = [number for number in sorted(results) if len(results[number].returns) == length]
+    different = {_combination(state, number): number for number in sorted(results, reverse=True)}
+    different[_combination(state, best)] = best
+    numbers = [number for number in sorted(different.values()) if len(results[number].returns) == length]
     if length < 3:
         return empty
     matrix = np.column_stack([results[number].returns for number in numbers])
@@ -270,6 +289,10 @@ def _luck(section: SweepSection, results: Mapping[int, TrialResult], best: int |
         "deflated_sharpe": asdict(deflated_sharpe(matrix, numbers.index(best))),
         "overfitting": None if judged is None else asdict(judged),
     }
+
+
+def _combination(state: SweepState, number: int) -> str:
+    return json.dumps(state.trials[number - 1].labels, sort_keys=True, default=str)
 
 
 def _held_out(folder: Path, section: SweepSection) -> dict[str, Any] | None:

@@ -106,7 +106,10 @@ def sole_driver(folder: Path) -> Iterator[None]:
         If another process drives it.
 
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"cannot be made ({error.strerror})", str(folder), "a writable place") from error
     with (folder / LOCK_FILE).open("a", encoding="utf-8") as stream:
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
