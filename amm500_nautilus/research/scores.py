@@ -71,9 +71,11 @@ def diebold_mariano(first: Floats, second: Floats, *, steps: int) -> DieboldMari
     """
     Compare two series of losses.
 
-    The long-run variance is Newey and West's with a Bartlett kernel over ``max(steps - 1, 4 (n / 100)^(2/9))`` lags, since targets of
-    neighboring forecasts overlap; the statistic has Harvey, Leybourne and Newbold's correction and Student's distribution
-    (https://doi.org/10.1016/S0169-2070(96)00719-4).
+    The long-run variance is the larger of two: that of the test as it was published, with ``steps - 1`` lags of full weight, since
+    targets of neighboring forecasts overlap (https://doi.org/10.1080/07350015.1995.10524599), and Newey and West's with a Bartlett
+    kernel over ``max(steps - 1, 4 (n / 100)^(2/9))`` lags, for losses that hang together longer. The first alone can be negative, the
+    second alone is too small under overlap and would reject twice as often as it says. The statistic has Harvey, Leybourne and
+    Newbold's correction and Student's distribution (https://doi.org/10.1016/S0169-2070(96)00719-4).
 
     Parameters
     ----------
@@ -97,10 +99,12 @@ def diebold_mariano(first: Floats, second: Floats, *, steps: int) -> DieboldMari
     mean = float(gap.mean())
     lags = min(count - 1, max(steps - 1, int(4 * (count / 100) ** (2 / 9))))
     centered = gap - mean
-    variance = float(centered @ centered) / count
+    overlap = bartlett = float(centered @ centered) / count
     for lag in range(1, lags + 1):
-        weight = 1.0 - lag / (lags + 1.0)
-        variance += 2.0 * weight * float(centered[lag:] @ centered[:-lag]) / count
+        both_sides = 2.0 * float(centered[lag:] @ centered[:-lag]) / count
+        bartlett += (1.0 - lag / (lags + 1.0)) * both_sides
+        overlap += both_sides if lag < steps else 0.0
+    variance = max(overlap, bartlett)
     if variance <= 0.0:
         # losses that differ by a constant, or not at all: there is nothing to test by
         return DieboldMariano(mean, 0.0, 1.0, count, lags)
