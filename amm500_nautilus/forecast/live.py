@@ -20,6 +20,7 @@ USED = "used"
 NO_MODEL = "no_model"
 LOST = "lost"
 OTHER_MARKET = "other_market"
+SIMULATED = "simulated"
 CLOCK = "clock"
 IN_SAMPLE = "in_sample"
 STALE = "stale"
@@ -74,6 +75,8 @@ class VolatilityForecast:
         A model whose training ended longer ago than this is not used.
     require_win : bool, default True
         Whether a model that lost to a baseline stays off; False only to measure what it would do.
+    is_real : bool, default False
+        Whether the market is a venue's: a model that learned from simulated prices, and won on them, knows nothing of it.
     off : str, default ''
         Why there is no model.
     say : callable, optional
@@ -89,6 +92,7 @@ class VolatilityForecast:
         cycle_ms: int,
         max_age_ns: int,
         require_win: bool = True,
+        is_real: bool = False,
         off: str = "",
         say: Callable[[str], None] | None = None,
     ) -> None:
@@ -100,7 +104,7 @@ class VolatilityForecast:
         self._counts: Counter[str] = Counter()
         self._used: list[float] = []
         self._reason, self._words = "", ""
-        self._never = self._standing_reason(coin, cycle_ms, require_win=require_win, off=off)
+        self._never = self._standing_reason(coin, cycle_ms, require_win=require_win, is_real=is_real, off=off)
         if model is not None:
             card = model.card
             self._step_ns = card.interval_s * NS
@@ -109,7 +113,7 @@ class VolatilityForecast:
             self._reads_book = IMBALANCE in card.features
 
     def _standing_reason(
-        self, coin: str, cycle_ms: int, *, require_win: bool, off: str
+        self, coin: str, cycle_ms: int, *, require_win: bool, is_real: bool, off: str
     ) -> tuple[str, str] | None:
         """Return the reason that holds for the whole run, if there is one."""
         model = self._model
@@ -118,6 +122,8 @@ class VolatilityForecast:
         card = model.card
         if card.market != coin:
             return OTHER_MARKET, f"the model is of {card.market}, not of {coin}"
+        if card.simulated and is_real:
+            return SIMULATED, "the model was trained and judged on SIMULATED prices alone"
         if cycle_ms * NS // 1_000 > card.interval_s * NS * LATE_SHARE:
             return CLOCK, f"a cycle of {cycle_ms} ms cannot keep the model's clock of {card.interval_s} s"
         if require_win and not card.use:

@@ -91,6 +91,7 @@ def test_a_gap_starts_the_window_anew_and_no_return_goes_across() -> None:
         pytest.param(None, {"off": "there is no file x"}, "no_model", id="no model"),
         pytest.param(model(use=False, why="stays off: har is better"), {}, "lost", id="lost to a baseline"),
         pytest.param(model(market="BTC"), {}, "other_market", id="another market's"),
+        pytest.param(model(simulated=True), {"is_real": True}, "simulated", id="trained on simulated prices"),
         pytest.param(model(), {"cycle_ms": 10_000}, "clock", id="a cycle too slow for its clock"),
         pytest.param(model(trained_until_ns=DAY0_NS + DAY), {}, "in_sample", id="it has seen this data"),
         pytest.param(model(trained_until_ns=DAY0_NS - 15 * DAY), {}, "stale", id="trained too long ago"),
@@ -106,6 +107,12 @@ def test_it_is_one_and_says_why(
     assert len([text for text in said if f"({reason})" in text]) == 1
     assert forecast.summary()["share_by_reason"][reason] == 1.0
     assert forecast.summary()["forecasts"] == 0
+
+
+def test_a_model_of_simulated_prices_is_used_on_them() -> None:
+    forecast = forecast_of(model(simulated=True))
+    assert run(forecast, mids(5, 40))[-1] != 1.0
+    assert forecast.reason == "used"
 
 
 def test_a_model_grows_stale_while_it_is_used() -> None:

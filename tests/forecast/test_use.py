@@ -18,11 +18,15 @@ from amm500_nautilus.runtime.forecast.data import read_funding
 from amm500_nautilus.runtime.forecast.data import read_marks
 from amm500_nautilus.runtime.forecast.train import split
 from amm500_nautilus.runtime.forecast.use import attach_forecast
+from amm500_nautilus.runtime.forecast.use import forecast_words
+from amm500_nautilus.runtime.forecast.use import open_forecast
 from amm500_nautilus.runtime.progress import Progress
 from tests.end_to_end.market import CONFIG
 from tests.end_to_end.market import bar_lines
 from tests.end_to_end.market import write_bars
 from tests.forecast.made import BARS_ONLY
+from tests.forecast.made import DAY0_NS
+from tests.forecast.made import FakeMarket
 from tests.forecast.made import model
 from tests.forecast.made import weights
 
@@ -118,6 +122,25 @@ def test_a_model_is_used_on_the_marks_that_training_reads_and_reported(
     assert marks.price[1:last] == pytest.approx(given[1:, 0] * 0.01)
     assert marks.imbalance[1:last] == pytest.approx(given[1:, 1])
     assert np.abs(marks.imbalance).max() > 0.01
+
+
+@pytest.mark.parametrize(
+    ("mode", "reason"), [("backtest", ""), ("local", ""), ("paper", "simulated"), ("live", "simulated")]
+)
+def test_a_model_that_won_on_simulated_prices_alone_is_used_on_no_real_market(
+    folder: Path, tmp_path: Path, mode: str, reason: str
+) -> None:
+    made = model(NAMES, warm_up=10, simulated=True)
+    save_model(tmp_path / "model.safetensors", made.card, weights(3, 4), made.forecaster.scaler)
+    config = config_of(folder, f"strategy.forecast.model={tmp_path / 'model.safetensors'}")
+    said: list[str] = []
+    forecast = open_forecast(config.model_copy(update={"mode": mode}), "km:US500", said.append)
+    assert forecast is not None
+    assert forecast(DAY0_NS, FakeMarket()) == 1.0
+    assert (forecast.reason == "simulated") == bool(reason)
+    assert any("SIMULATED prices" in text for text in said) == bool(reason)
+    words = forecast_words(forecast)
+    assert words[0].startswith("volatility forecast: not used")
 
 
 def run_file(folder: Path, text: str) -> Path:

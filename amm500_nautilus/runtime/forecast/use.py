@@ -13,6 +13,10 @@ from amm500_nautilus.runtime.config import RunConfig
 from amm500_nautilus.strategy import MarketMaker
 
 
+# modes whose market is a venue's own; the loopback venue's is simulated as a backtest's is
+REAL_MARKETS = ("paper", "testnet", "live")
+
+
 def open_forecast(config: RunConfig, coin: str, say: Callable[[str], None]) -> VolatilityForecast | None:
     """
     Return the forecast of ``strategy.forecast``; None where no model is named.
@@ -33,6 +37,7 @@ def open_forecast(config: RunConfig, coin: str, say: Callable[[str], None]) -> V
         cycle_ms=config.strategy.cycle_ms,
         max_age_ns=section.max_age_ns,
         require_win=section.require_win,
+        is_real=config.mode in REAL_MARKETS,
         off=off,
         say=say,
     )
@@ -59,6 +64,7 @@ def forecast_report(forecast: VolatilityForecast | None) -> dict[str, Any]:
             "market": card.market,
             "use": card.use,
             "why": card.why,
+            "simulated": card.simulated,
             "trained_until": when(card.trained_until_ns),
             "data_sha256": card.data_sha256,
             "scores": list(card.scores),
@@ -83,6 +89,8 @@ def forecast_words(forecast: VolatilityForecast | None) -> tuple[str, ...]:
         gains = "; QLIKE out of sample " + ", ".join(
             f"{own - row['qlike']:+.4f} against {row['name']} (p {row['p']:.3f})" for row in card.scores[1:]
         )
+        if card.simulated:
+            gains += " (trained and judged on SIMULATED prices)"
     others = {name: share for name, share in body["share_by_reason"].items() if name != USED and share > 0}
     rest = "".join(f", {name} {share:.1%}" for name, share in others.items())
     words = (
