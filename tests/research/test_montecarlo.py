@@ -64,13 +64,13 @@ def write_run(folder: Path, *, minutes: int = 360, liquidations: int = 0, contra
 def test_a_calm_run_passes_the_gate_and_leaves_what_verify_reads(
     run_dir: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["montecarlo", str(run_dir), "--paths", "500", "--days", "5"]) == 0
+    assert main(["montecarlo", str(run_dir), "--paths", "500"]) == 0
     said = capsys.readouterr().out
     assert "SIMULATED DATA" in said
     assert "gate: pass" in said
     written = json.loads((run_dir / "montecarlo.json").read_text(encoding="utf-8"))
     assert [row["leverage"] for row in written["levels"]] == [5, 10, 20, 25]
-    assert written["horizon_minutes"] == 5 * 360
+    assert written["horizon_minutes"] == 30 * 360
     assert upper_bound(run_dir) == written["levels"][-1]["upper"]
     assert written["mean_block_minutes"] >= 60
 
@@ -82,6 +82,26 @@ def test_a_run_that_hangs_by_a_thread_fails_the_gate(
     folder = write_run(tmp_path / "run", contracts=700.0)
     assert main(["montecarlo", str(folder), "--paths", "300", "--days", "2"]) == 1
     assert "gate: FAIL" in capsys.readouterr().out
+
+
+def test_paths_of_an_hour_pass_no_gate(run_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["montecarlo", str(run_dir), "--paths", "500", "--days", "0.2"]) == 1
+    said = capsys.readouterr().out
+    assert "gate: undecided, 0.00%" in said
+    assert "within 0.2 days: paths of 30 are needed" in said
+
+
+def test_the_market_is_the_one_that_the_run_was_on_and_not_the_run_files(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # the run file says 25x; the account is asked for half of a tenth of the value, then of a fiftieth, as markets of 10x and 50x do
+    folder = write_run(tmp_path / "run")
+    frame = pd.read_parquet(folder / "equity.parquet")
+    for largest in (10, 50):
+        needed = frame["position"].abs() * frame["mid"] / (2 * largest)
+        frame.assign(maintenance_ratio=needed / frame["equity"]).to_parquet(folder / "equity.parquet")
+        assert main(["montecarlo", str(folder), "--paths", "20", "--days", "1", "--leverage", "60"]) == 2
+        assert f"allowed: 1 to {largest}" in capsys.readouterr().err
 
 
 def test_the_same_seed_writes_the_same_file(run_dir: Path) -> None:

@@ -168,10 +168,17 @@ def test_a_leverage_beyond_the_market_is_refused() -> None:
     [(0, 10_000, True), (450, 10_000, True), (480, 10_000, None), (560, 10_000, False), (0, 10, None)],
 )
 def test_the_gate_asks_the_whole_interval(count: int, paths: int, passed: bool | None) -> None:
-    assert liquidation_gate(clopper_pearson(count, paths)).passed is passed
+    assert liquidation_gate(clopper_pearson(count, paths), 30.0).passed is passed
+
+
+@pytest.mark.parametrize(("count", "passed"), [(0, None), (480, None), (560, False)])
+def test_shorter_paths_than_a_month_can_fail_the_gate_and_never_pass_it(
+    count: int, passed: bool | None
+) -> None:
+    assert liquidation_gate(clopper_pearson(count, 10_000), 29.0).passed is passed
 
 
 def test_the_gate_has_no_answer_without_paths_and_says_what_it_saw() -> None:
-    assert liquidation_gate(None).passed is None
-    assert "1.00 % (" not in liquidation_gate(Share(0.5, 0.4, 0.6)).reason
-    assert "50.00%" in liquidation_gate(Share(0.5, 0.4, 0.6)).reason
+    assert liquidation_gate(None, 30.0).passed is None
+    assert "1.00 % (" not in liquidation_gate(Share(0.5, 0.4, 0.6), 30.0).reason
+    assert "50.00%" in liquidation_gate(Share(0.5, 0.4, 0.6), 30.0).reason

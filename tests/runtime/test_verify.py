@@ -119,8 +119,11 @@ def test_nothing_is_a_pass_that_cannot_be_known() -> None:
     assert not holds(gate_checks(BACKTEST, year(), Setting()))
 
 
-def drawn(folder: Path, levels: list[dict[str, Any]], result: str = "a", ran: str = "a") -> float | None:
-    (folder / "montecarlo.json").write_text(json.dumps({"levels": levels, "run": {"result_hash": result}}))
+def drawn(
+    folder: Path, levels: list[dict[str, Any]], result: str = "a", ran: str = "a", days: float = 30.0
+) -> float | None:
+    written = {"levels": levels, "run": {"result_hash": result}, "request": {"days": days}}
+    (folder / "montecarlo.json").write_text(json.dumps(written))
     (folder / "summary.json").write_text(json.dumps({"result_hash": ran}))
     return monte_carlo(folder)
 
@@ -133,6 +136,8 @@ def test_the_gate_goes_by_the_upper_end_of_the_interval_at_25x(tmp_path: Path) -
 def test_a_monte_carlo_of_another_result_or_leverage_says_nothing(tmp_path: Path) -> None:
     assert drawn(tmp_path, [{"leverage": 25, "upper": 0.01}], ran="b") is None
     assert drawn(tmp_path, [{"leverage": 10, "upper": 0.01}]) is None
+    # paths of an hour are never liquidated
+    assert drawn(tmp_path, [{"leverage": 25, "upper": 0.01}], days=0.2) is None
     assert drawn(tmp_path, []) is None
     for text in ("", "[1]", "{}"):
         (tmp_path / "montecarlo.json").write_text(text)
@@ -168,7 +173,13 @@ def test_a_run_file_s_runs_are_looked_up_and_what_is_missing_is_said(
     said = capsys.readouterr().out
     assert "phase 1, stress backtest: no run speaks for it" in said
     assert "phase 2, paper: no run speaks for it" in said
+    # the journal of a run file that has been changed since speaks for another strategy
     write_journal(tmp_path / "state" / "paper" / "monitor", days=0.2, context=CONTEXT)
+    assert main(["verify", str(ROOT / "configs" / "paper.yaml"), "--runs", str(tmp_path)]) == 1
+    assert "phase 2, paper: no run speaks for it" in capsys.readouterr().out
+    (tmp_path / "state" / "paper" / "monitor" / "journal.sqlite").unlink()
+    ours = CONTEXT | {"strategy_hash": strategy_hash(load_config(ROOT / "configs" / "paper.yaml"))}
+    write_journal(tmp_path / "state" / "paper" / "monitor", days=0.2, context=ours)
     assert (
         main(["verify", str(ROOT / "configs" / "paper.yaml"), "--runs", str(tmp_path), "--phase", "2"]) == 1
     )

@@ -20,6 +20,7 @@ from amm500_nautilus.report.analysis_gates import Setting
 from amm500_nautilus.report.analysis_gates import gate_checks
 from amm500_nautilus.report.analysis_gates import phase_of
 from amm500_nautilus.report.analysis_gates import target_checks
+from amm500_nautilus.research.gates import FEWEST_DAYS
 from amm500_nautilus.runtime.config import RunConfig
 from amm500_nautilus.runtime.config import load_config
 from amm500_nautilus.runtime.exits import DONE
@@ -129,12 +130,14 @@ def monte_carlo(path: Path) -> float | None:
     """
     Return the upper end of the liquidation probability's interval at 25x, as ``amm500 montecarlo`` wrote it beside the run.
 
-    None without one, and where it was drawn from another result than the one that lies there.
+    None without one, where it was drawn from another result than the one that lies there, and where its paths are too short.
     """
     try:
         written = json.loads((path / MONTE_CARLO).read_text(encoding="utf-8"))
         summary = json.loads((path / "summary.json").read_text(encoding="utf-8"))
         if written["run"]["result_hash"] != summary["result_hash"]:
+            return None
+        if float(written["request"]["days"]) < FEWEST_DAYS:
             return None
         found = [row for row in written["levels"] if row["leverage"] == GATE_LEVERAGE]
         return float(found[0]["upper"]) if found else None
@@ -156,9 +159,12 @@ def look_up(config: RunConfig, folder: Path) -> list[Candidate]:
         if not is_journal and (theirs is None or not same_strategy(config, theirs)):
             continue
         try:
-            found.append(candidate_of(path))
+            candidate = candidate_of(path)
         except InputError:
             continue
+        # a journal says itself whose it is: the run file of its name may have been changed since
+        if not is_journal or candidate.evidence.strategy == strategy_hash(config):
+            found.append(candidate)
     return found
 
 

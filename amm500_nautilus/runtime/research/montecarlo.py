@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from amm500_catalog.errors import InputError
+from amm500_nautilus.margin.position import MarginMode
 from amm500_nautilus.margin.tables import MarginTable
 from amm500_nautilus.report.buffers import write_json
 from amm500_nautilus.report.files import read_run
@@ -134,7 +135,26 @@ def run_path(
         raise InputError(str(error), where, "a run whose equity stays above 0") from error
     shape = market_shape(config, float(mid[0]))
     units = LedgerShape(tick=Decimal(str(shape.tick)), lot=Decimal(str(shape.lot)))
-    return path, units, config.market.max_leverage
+    return path, units, largest_leverage(frame, config)
+
+
+def largest_leverage(frame: pd.DataFrame, config: RunConfig) -> int:
+    """
+    Return the largest leverage of the market that a run was on, as its own account shows it: maintenance is half the margin there.
+
+    What the exchange or a recording declares need not be what the run file says. The run file's where nothing was held, and with
+    isolated margin, whose ratio is not over the equity.
+    """
+    if "maintenance_ratio" not in frame or config.account.margin_mode is not MarginMode.CROSS:
+        return config.market.max_leverage
+    columns = (
+        frame[name].to_numpy(dtype=np.float64) for name in ("position", "mid", "equity", "maintenance_ratio")
+    )
+    position, mid, equity, ratio = columns
+    held = (position != 0) & (ratio > 0) & (equity > 0)
+    if not held.any():
+        return config.market.max_leverage
+    return max(1, round(float(np.median((np.abs(position) * mid)[held] / (2.0 * ratio * equity)[held]))))
 
 
 def _minutes_a_day(sessions: Sequence[tuple[int, int]]) -> float:
@@ -157,7 +177,7 @@ def _facts(
 ) -> dict[str, Any]:
     steps = np.diff(path.mid) / path.mid[:-1]
     at_gate = [row for row in rows if row.leverage == GATE_LEVERAGE]
-    gate = liquidation_gate(at_gate[0].probability if at_gate else None)
+    gate = liquidation_gate(at_gate[0].probability if at_gate else None, request.days)
     data = summary["data"]
     return {
         "data": {
