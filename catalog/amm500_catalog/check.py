@@ -19,6 +19,8 @@ from nautilus_trader.model.enums import OrderSide
 from nautilus_trader.model.enums import RecordFlag
 from nautilus_trader.persistence.funcs import class_to_filename
 
+from amm500_catalog.completeness import missing_rows
+from amm500_catalog.dataset import REQUIRED
 from amm500_catalog.errors import InputError
 from amm500_catalog.sources.base import NS
 from amm500_catalog.store import CatalogStore
@@ -258,12 +260,18 @@ def _check_manifests(store: CatalogStore) -> list[Finding]:
                 )
     for label in store.labels():
         meta = store.meta(label) or {}
-        missing = [
-            key for key in ("instrument_id", "source", "start_ns", "end_ns", "sessions") if key not in meta
+        wrong = [f"`{key}` is missing" for key in REQUIRED if key not in meta][:1]
+        findings += [
+            Finding("error", label, "dataset.json", what) for what in wrong or _missing(store, meta, label)
         ]
-        if missing:
-            findings.append(Finding("error", label, "dataset.json", f"`{missing[0]}` is missing"))
     return findings
+
+
+def _missing(store: CatalogStore, meta: dict[str, Any], label: str) -> list[str]:
+    try:
+        return missing_rows(store, meta, label)
+    except InputError:
+        return []  # a damaged file is named already
 
 
 def _rows_in_span(store: CatalogStore, cls: type, identifier: str, start: int, end: int) -> int:

@@ -8,6 +8,7 @@ of that time in the engine.
 """
 
 from bisect import bisect_left
+from collections.abc import Callable
 from collections.abc import Iterator
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -41,6 +42,7 @@ from nautilus_trader.model.objects import FIXED_PRECISION
 from nautilus_trader.model.objects import Price
 from nautilus_trader.serialization.arrow.serializer import ArrowSerializer
 
+from amm500_catalog.completeness import missing_rows
 from amm500_catalog.errors import InputError
 from amm500_catalog.spec import DatasetInfo
 from amm500_catalog.store import CatalogStore
@@ -65,11 +67,15 @@ RUST_TYPES: Final = {
     Bar: NautilusDataType.Bar,
 }
 F_LAST: Final = int(RecordFlag.F_LAST)
+# what every manifest and ``dataset.json`` must say
+REQUIRED: Final = ("instrument_id", "source", "start_ns", "end_ns", "sessions")
 # DataFusion spreads a filtered scan over the processors and merges by `ts_init`, which shuffles the 41 rows of a snapshot that share
 # one time; a single partition keeps the order of the file
 ONE_PARTITION: Final = "SET datafusion.execution.target_partitions = 1"
 
 _ts_init = attrgetter("ts_init")
+# a file's path, the class of its rows, the span [start, end), and the feed's latency
+Decoder = Callable[[str, type, int, int, int], Iterator[list[Any]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,7 +234,17 @@ def open_recorded(store: CatalogStore, name: str, **options: Any) -> CatalogData
 
 
 def info_from_meta(meta: dict[str, Any], *, name: str, catalog: str) -> DatasetInfo:
-    """Return what a manifest or ``dataset.json`` says a dataset is."""
+    """
+    Return what a manifest or ``dataset.json`` says a dataset is.
+
+    Raises
+    ------
+    InputError
+        If it leaves out what a dataset must say.
+
+    """
+    if absent := [key for key in REQUIRED if key not in meta]:
+        raise InputError(f"what is stored of {name} lacks `{absent[0]}`", catalog, ", ".join(REQUIRED))
     return DatasetInfo(
         name=name,
         catalog=catalog,
@@ -267,7 +283,20 @@ def _open(
     store: CatalogStore, meta: dict[str, Any], *, label: str | None, name: str, **options: Any
 ) -> CatalogDataset:
     info = info_from_meta(meta, name=name, catalog=store.url)
-    found = store.catalog(label).instruments(instrument_ids=[info.instrument_id])
+    if missing := missing_rows(store, meta, label):
+        raise InputError(
+            f"a part of {name} is gone: {missing[0]}",
+            store.base(label),
+            "a dataset with all its files; delete it and make or import it again",
+        )
+    try:
+        found = store.catalog(label).instruments(instrument_ids=[info.instrument_id])
+    except (pa.ArrowException, OSError) as e:
+        raise InputError(
+            f"the stored definition of {info.instrument_id} is damaged or half-written",
+            store.base(label),
+            "a complete Parquet file; delete the dataset and make or import it again",
+        ) from e
     if not found:
         raise InputError(
             f"the instrument {info.instrument_id} is not stored", store.url, "a dataset with its instrument"
@@ -340,20 +369,19 @@ def _require_disjoint(files: Sequence[StoredFile]) -> None:
 
 
 def _decode(path: str, cls: type, start: int, end: int, latency_ns: int) -> Iterator[list[Any]]:
-    if cls in RUST_TYPES:
-        return _decode_rust(path, cls, start, end, latency_ns)
-    if cls is IndexPriceUpdate:
-        return _decode_index_prices(path, start, end, latency_ns)
-    return _decode_funding(path, start, end, latency_ns)
-
-
-def _decode_rust(path: str, cls: type, start: int, end: int, latency_ns: int) -> Iterator[list[Any]]:
+    decode: Decoder = _decode_rust
+    if cls not in RUST_TYPES:
+        decode = _decode_index_prices if cls is IndexPriceUpdate else _decode_funding
     try:
-        metadata = pq.read_metadata(path)
+        yield from decode(path, cls, start, end, latency_ns)
     except (pa.ArrowException, OSError) as e:
         raise InputError(
             "the stored file is damaged or half-written", path, "a complete Parquet file; import it again"
         ) from e
+
+
+def _decode_rust(path: str, cls: type, start: int, end: int, latency_ns: int) -> Iterator[list[Any]]:
+    metadata = pq.read_metadata(path)
     first, last = _span(metadata)
     low, high = max(start, first), min(end, last + 1)
     pieces = max(
@@ -404,7 +432,7 @@ def _batched_deltas(chunks: Iterator[list[Any]]) -> Iterator[list[Any]]:
         )
 
 
-def _decode_index_prices(path: str, start: int, end: int, latency_ns: int) -> Iterator[list[Any]]:
+def _decode_index_prices(path: str, _cls: type, start: int, end: int, latency_ns: int) -> Iterator[list[Any]]:
     file = pq.ParquetFile(path)
     try:
         metadata = file.schema_arrow.metadata
@@ -434,7 +462,7 @@ def _raw_values(column: Any) -> list[int]:
     return [int.from_bytes(value, "little", signed=True) for value in column.to_pylist()]
 
 
-def _decode_funding(path: str, start: int, end: int, latency_ns: int) -> Iterator[list[Any]]:
+def _decode_funding(path: str, _cls: type, start: int, end: int, latency_ns: int) -> Iterator[list[Any]]:
     table = pq.read_table(path)
     rates = ArrowSerializer.deserialize(FundingRateUpdate, table)
     yield [

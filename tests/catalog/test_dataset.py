@@ -1,8 +1,10 @@
 """Streams of the catalogue, merged in time order and in bounded pieces."""
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +12,8 @@ from hypothesis import given
 from hypothesis import settings
 from hypothesis import strategies as st
 from nautilus_trader.model.data import BookOrder
+from nautilus_trader.model.data import FundingRateUpdate
+from nautilus_trader.model.data import IndexPriceUpdate
 from nautilus_trader.model.data import OrderBookDelta
 from nautilus_trader.model.data import OrderBookDeltas
 from nautilus_trader.model.data import OrderBookDepth10
@@ -20,6 +24,7 @@ from nautilus_trader.model.enums import OrderSide
 from nautilus_trader.model.objects import Price
 from nautilus_trader.model.objects import Quantity
 
+from amm500_catalog.check import check_store
 from amm500_catalog.dataset import info_from_meta
 from amm500_catalog.dataset import merge_streams
 from amm500_catalog.dataset import meta_from_info
@@ -154,6 +159,83 @@ def test_a_damaged_file_is_named(
         stream.truncate(200)
     with pytest.raises(InputError, match="damaged or half-written; allowed: a complete Parquet file"):
         list(open_recorded(store, "a").batches())
+
+
+@pytest.fixture
+def simulated(
+    store: CatalogStore, instrument: Any, make_streams: Streams, manifest: Manifest
+) -> CatalogStore:
+    """Two days of a simulated dataset, a file a day of each stream, with the rows that were written."""
+    day = 86_400 * SECOND
+    start = manifest(60)["start_ns"]
+    parts = [stream for begin in (start, start + day) for stream in make_streams(60, start=begin)]
+    rows: dict[str, int] = {}
+    with store.stage("sim") as staged:
+        staged.catalog.write_data([instrument])
+        for stream in parts:
+            staged.write(stream)
+            rows[stream.data_cls.__name__] = rows.get(stream.data_cls.__name__, 0) + len(stream.table)
+        body = manifest(60, simulated=True, source="file") | {"end_ns": start + day + 60 * SECOND}
+        staged.publish({**body, "rows": rows})
+    return store
+
+
+def test_a_simulated_dataset_that_lost_a_file_is_refused_and_found_by_the_check(
+    simulated: CatalogStore, instrument: Any
+) -> None:
+    assert open_simulated(simulated, "sim").info.simulated
+    assert check_store(simulated).is_sound
+    # a day without its takers would be a market that hurts no maker, and nothing would say so
+    Path(simulated.files(TradeTick, instrument.id.value, "sim")[1].path).unlink()
+    with pytest.raises(InputError, match=r"a part of sim is gone: TradeTick of .* holds 60 of the 120 rows"):
+        open_simulated(simulated, "sim")
+    report = check_store(simulated)
+    assert not report.is_sound
+    assert "error: sim dataset.json: TradeTick of" in report.text()
+
+
+@pytest.mark.parametrize("cls", [FundingRateUpdate, IndexPriceUpdate, QuoteTick, type(None)])
+def test_a_half_written_file_of_any_stream_is_one_sentence(
+    simulated: CatalogStore, instrument: Any, cls: type
+) -> None:
+    kind = type(instrument) if cls is type(None) else cls
+    path = Path(simulated.files(kind, instrument.id.value, "sim")[0].path)
+    path.write_bytes(path.read_bytes()[:200])
+    with pytest.raises(InputError, match=r"damaged or half-written"):
+        open_simulated(simulated, "sim")
+
+
+@pytest.mark.parametrize("cls", [FundingRateUpdate, IndexPriceUpdate])
+def test_a_file_that_is_damaged_while_it_is_read_is_one_sentence(
+    store: CatalogStore, instrument: Any, make_streams: Streams, manifest: Manifest, cls: type
+) -> None:
+    store.commit("a", make_streams(5), manifest(5), instruments=[instrument])
+    dataset = open_recorded(store, "a")
+    Path(store.files(cls, instrument.id.value)[0].path).write_bytes(b"PAR1")
+    with pytest.raises(InputError, match=r"the stored file is damaged or half-written"):
+        list(dataset.batches())
+
+
+def test_an_import_that_lost_a_file_is_refused(
+    store: CatalogStore, instrument: Any, make_streams: Streams, manifest: Manifest
+) -> None:
+    later = manifest(0)["start_ns"] + 3_600 * SECOND
+    store.commit("a", make_streams(60), manifest(60), instruments=[instrument])
+    store.commit("b", make_streams(60, start=later), manifest(60, start=later))
+    assert open_recorded(store, "a").info.name == "a"
+    Path(store.files(TradeTick, instrument.id.value)[0].path).unlink()
+    with pytest.raises(InputError, match=r"a part of a is gone: TradeTick of .* lacks a file"):
+        open_recorded(store, "a")
+    assert open_recorded(store, "b").info.name == "b"
+
+
+def test_a_description_without_its_span_is_one_sentence(simulated: CatalogStore) -> None:
+    path = Path(simulated.base("sim")) / "dataset.json"
+    body = json.loads(path.read_text(encoding="utf-8"))
+    del body["start_ns"]
+    path.write_text(json.dumps(body), encoding="utf-8")
+    with pytest.raises(InputError, match=r"what is stored of sim lacks `start_ns`"):
+        open_simulated(simulated, "sim")
 
 
 def test_an_unknown_dataset_names_those_there_are(
