@@ -172,7 +172,8 @@ class GlftModel:
         """
         Return a grid spaced by the half-spread around the reservation price.
 
-        Inventory is measured in single quotes (one level's lots); half-spreads stay inside the pipeline's limits.
+        Inventory is measured in single quotes (one level's lots); the nearest half-spread stays inside the pipeline's limits,
+        so that a calm market is not quoted inside fees.
         """
         config = self._config
         fair = inputs.fair_ticks
@@ -182,6 +183,8 @@ class GlftModel:
             gamma=config.gamma, a=self.intensity.a, k=self.intensity.k, sigma_ticks=inputs.root_second * fair
         )
         limit = config.max_skew_bps * 1e-4 * fair
+        unit = fair * 1e-4
+        half = min(max(half, inputs.min_bps * unit), inputs.max_bps * unit)
         shift = config.skew_share * skew * inputs.off_target_lots / unit_lots
         center = fair - min(max(shift, -limit), limit)
         spacing = max(half, config.min_spacing_ticks)

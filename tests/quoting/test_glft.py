@@ -1,5 +1,6 @@
 """The closed form and its intensity."""
 
+from dataclasses import replace
 from math import exp
 
 import numpy as np
@@ -37,6 +38,16 @@ def test_a_long_position_lowers_both_sides() -> None:
     )
     assert long.bid_ticks[0] < flat.bid_ticks[0]
     assert long.ask_ticks[0] < flat.ask_ticks[0]
+
+
+@pytest.mark.parametrize(("root_second", "least", "most"), [(4e-6, 5.0, 5.0), (1.0, 25.0, 25.0)])
+def test_the_nearest_half_spread_stays_inside_the_limits(
+    root_second: float, least: float, most: float
+) -> None:
+    quotes = GlftModel(GlftConfig()).quote(replace(INPUTS, root_second=root_second))
+    assert least - 1e-9 <= quotes.extras["min_bps"] <= most + 1e-9
+    # 5 bp of 69,000 ticks are 34.5
+    assert quotes.bid_ticks[0] <= 69_000 - int(least * 6.9)
 
 
 def test_the_fit_finds_the_intensity_it_was_fed() -> None:
