@@ -75,7 +75,9 @@ NS = 1_000_000_000
 NS_PER_MS = 1_000_000
 LONGEST_SESSION_NS = 43_200 * NS
 # open seconds of a trading day, and trading days of a year
-TRADING_DAYS = {"always": (86_400.0, 365.0), "index": (23_400.0, 252.0)}
+TRADING_DAYS = {"always": (86_400.0, 365.0), "futures": (82_800.0, 252.0), "index": (23_400.0, 252.0)}
+# index futures trade from 18:00 to 17:00 of the next day; a bar or so may be missing at either end
+FUTURES_SESSION_NS = (79_200 * NS, 82_800 * NS)
 GENERATED = "generator"
 # what a run is fed; mark prices are stored too, but the ledger marks at the book's mid
 STREAMS = (FundingRateUpdate, IndexPriceUpdate, TradeTick, OrderBookDepth10, QuoteTick)
@@ -444,8 +446,13 @@ def _volume_of_ours(config: RunConfig, frame: BarFrame, notes: list[str]) -> Bar
 
 
 def hours_of(config: RunConfig, frame: BarFrame) -> str:
-    """Return ``always`` for a market that never closes and ``index`` for cash sessions."""
-    longest = max(end - start for start, end in frame.sessions)
+    """Return ``always`` for a market that never closes, ``futures`` for one that closes an hour a day, ``index`` for cash sessions."""
+    lengths = [end - start for start, end in frame.sessions]
+    longest = max(lengths)
+    low, high = FUTURES_SESSION_NS
+    # the first and the last may be cut by the span asked for
+    if len(lengths) > 2 and longest <= high and all(length >= low for length in lengths[1:-1]):
+        return "futures"
     return "always" if longest > LONGEST_SESSION_NS else config.data.sessions
 
 

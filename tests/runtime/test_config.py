@@ -141,6 +141,16 @@ def test_the_hours_a_market_keeps(hours: float, asked: str, expected: str) -> No
     assert hours_of(config, frame) == expected
 
 
+def test_a_market_that_closes_for_an_hour_a_day_keeps_the_hours_of_futures() -> None:
+    config = RunConfig(name="x", data={"source": "generator", "sessions": "always"})
+    bars = pd.DataFrame(columns=["ts_open_ns", "ts_close_ns", "open", "high", "low", "close", "volume"])
+    # the first and the last are cut by the span asked for
+    hours = ((9, 23), (24, 47), (48, 71), (72, 95), (96, 100))
+    spans = tuple((start * 3_600 * NS, end * 3_600 * NS) for start, end in hours)
+    assert hours_of(config, BarFrame(bars, 60, "file", "x", sessions=spans)) == "futures"
+    assert hours_of(config, BarFrame(bars, 60, "file", "x", sessions=spans[:2])) == "always"
+
+
 def test_a_year_of_cash_sessions_is_5_896_800_seconds_long() -> None:
     # 252 sessions of 6.5 h
     assert open_seconds_a_year("index") == 252 * 6.5 * 3_600
