@@ -11,7 +11,9 @@ from amm500_nautilus.report.files import Ints
 from amm500_nautilus.report.statistics import block_figures
 from amm500_nautilus.report.statistics import block_returns
 from amm500_nautilus.report.statistics import max_drawdown
+from amm500_nautilus.report.statistics import mean_capital
 from amm500_nautilus.report.statistics import ratio
+from amm500_nautilus.report.statistics import without_transfers
 from amm500_nautilus.report.types import VerdictLevels
 from amm500_nautilus.report.uptime import merge_sessions
 
@@ -56,6 +58,8 @@ class Evidence:
         From the first to the last moment that anything is known of, UTC ns.
     ts_ns, equity, position, mid, leverage, margin_ratio : arrays
         A row a minute; equity net of transfers, in collateral units; ``leverage`` as the account reports it.
+    transfers : array, optional
+        By each row, what had been deposited less withdrawn, which ``equity`` leaves out; None where nothing was.
     fill_ns, fill_value, fill_is_maker : arrays
         The fills: time, value in collateral units, and whether the order rested.
     funding_ns, funding : arrays
@@ -108,6 +112,17 @@ class Evidence:
     blocks_per_year: float = 8_760.0
     gaps: tuple[str, ...] = ()
     strategy: str = ""
+    transfers: Floats | None = None
+
+    @property
+    def moved(self) -> Floats:
+        """What had been deposited less withdrawn by each row."""
+        return np.zeros_like(self.equity) if self.transfers is None else self.transfers
+
+    @property
+    def capital(self) -> Floats:
+        """The account's equity at each row, with what was deposited."""
+        return self.equity + self.moved
 
     def last_days(self, days: float) -> "Evidence":
         """Return the last so many days of it; all of it where it is shorter."""
@@ -121,6 +136,7 @@ class Evidence:
             name: values[name][rows]
             for name in ("ts_ns", "equity", "position", "mid", "leverage", "margin_ratio")
         }
+        values["transfers"] = self.moved[rows]
         values |= {name: values[name][fills] for name in ("fill_ns", "fill_value", "fill_is_maker")}
         values |= {name: values[name][paid] for name in ("funding_ns", "funding")}
         values |= {name: values[name][values[name] >= start] for name in ("halt_ns", "liquidation_ns")}
@@ -229,22 +245,20 @@ def imbalances(evidence: Evidence, limit: float) -> int:
     Rows that follow each other beyond it are one time.
     """
     with np.errstate(invalid="ignore", divide="ignore"):
-        room = evidence.equity * np.nan_to_num(evidence.leverage, nan=1.0)
+        room = evidence.capital * np.nan_to_num(evidence.leverage, nan=1.0)
         beyond = np.abs(evidence.position * evidence.mid) / room > limit
     return int(beyond[:1].sum() + (beyond[1:] & ~beyond[:-1]).sum()) if len(beyond) else 0
 
 
 def measure(evidence: Evidence, *, one_sided: float = 0.025) -> Figures:
-    """Return the figures of the whole span; Sharpe and drawdown as the reports define them."""
+    """Return the figures of the whole span; return, Sharpe and drawdown time-weighted, as the reports define them."""
     seconds = session_seconds(evidence)
     days = max(seconds / evidence.day_seconds, 1e-9)
-    first, equity = float(evidence.equity[0]), evidence.equity
+    equity = without_transfers(evidence.capital, evidence.moved)
+    roi = float(equity[-1] - equity[0]) / float(equity[0])
     start, end = evidence.start_ns, evidence.end_ns
     spans = merge_sessions(evidence.sessions or ((start, end),), start, end)
-    pnl = float(equity[-1]) - first
-    blocks = block_figures(
-        block_returns(evidence.ts_ns, equity, spans), pnl / first, evidence.blocks_per_year
-    )
+    blocks = block_figures(block_returns(evidence.ts_ns, equity, spans), roi, evidence.blocks_per_year)
     volume = float(evidence.fill_value.sum())
     minutes = len(np.unique(evidence.ts_ns // MINUTE_NS))
     known = evidence.margin_ratio[np.isfinite(evidence.margin_ratio)]
@@ -254,12 +268,12 @@ def measure(evidence: Evidence, *, one_sided: float = 0.025) -> Figures:
         fills=len(evidence.fill_ns),
         trades_per_day=len(evidence.fill_ns) / days,
         maker_ratio=ratio(float(evidence.fill_value[evidence.fill_is_maker > 0].sum()), volume),
-        pnl=pnl,
-        roi=pnl / first,
+        pnl=float(evidence.equity[-1] - evidence.equity[0]),
+        roi=roi,
         max_drawdown=max_drawdown(equity),
         sharpe=blocks.sharpe,
         sharpe_reason=blocks.reason,
-        turnover_per_day=volume / first / days,
+        turnover_per_day=volume / mean_capital(evidence.capital, evidence.moved) / days,
         two_sided_uptime=evidence.two_sided,
         funding=float(evidence.funding.sum()),
         max_margin_ratio=float(known.max()) if len(known) else 0.0,

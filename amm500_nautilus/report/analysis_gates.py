@@ -103,7 +103,7 @@ def _paper(evidence: Evidence, figures: Figures) -> tuple[Check, ...]:
 
 def _live(evidence: Evidence, figures: Figures, setting: Setting) -> tuple[Check, ...]:
     step = step_of(figures.days)
-    capital = float(evidence.equity[-1]) if setting.capital is None else setting.capital
+    capital = float(evidence.capital[-1]) if setting.capital is None else setting.capital
     return (
         Check("capital", "<=", step.capital, capital, f"the most from week {step.week} on"),
         Check("leverage", "<=", step.leverage, setting.leverage, f"the most from week {step.week} on"),

@@ -13,6 +13,7 @@ from amm500_nautilus.report.files import floats
 from amm500_nautilus.report.statistics import BPS
 from amm500_nautilus.report.statistics import PnlPath
 from amm500_nautilus.report.statistics import markout_bps
+from amm500_nautilus.report.statistics import without_transfers
 from amm500_nautilus.report.summary import PNL_PARTS
 from amm500_nautilus.report.summary import fill_arrays
 from amm500_nautilus.report.words import title
@@ -84,9 +85,11 @@ def price_chart(run: RunFiles) -> go.Figure:
 def equity_chart(run: RunFiles) -> go.Figure:
     """The 1-minute equity path and its drawdown in percent."""
     frame = run.equity
-    equity = floats(frame, "equity") - floats(frame, "transfers_cum")
-    peaks = np.maximum.accumulate(equity)
-    drawdown = -100 * (peaks - equity) / peaks
+    moved = floats(frame, "transfers_cum")
+    equity = floats(frame, "equity") - moved
+    weighted = without_transfers(floats(frame, "equity"), moved)
+    peaks = np.maximum.accumulate(weighted)
+    drawdown = -100 * (peaks - weighted) / peaks
     figure = make_subplots(rows=2, cols=1, shared_xaxes=True, row_heights=[0.65, 0.35], vertical_spacing=0.04)
     keep = np.union1d(thin_path(equity), thin_path(drawdown))
     times = frame["ts"].iloc[keep]

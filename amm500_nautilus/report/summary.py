@@ -30,9 +30,11 @@ from amm500_nautilus.report.statistics import block_returns
 from amm500_nautilus.report.statistics import blocks_per_year
 from amm500_nautilus.report.statistics import markout_bps
 from amm500_nautilus.report.statistics import max_drawdown
+from amm500_nautilus.report.statistics import mean_capital
 from amm500_nautilus.report.statistics import pnl_path
 from amm500_nautilus.report.statistics import ratio
 from amm500_nautilus.report.statistics import win_rate
+from amm500_nautilus.report.statistics import without_transfers
 from amm500_nautilus.report.types import ReportContext
 
 
@@ -90,10 +92,10 @@ def summarize(run_dir: str | Path, context: ReportContext) -> dict[str, Any]:
     parts = pnl_path(fills, path)
     pnl = {name: float(getattr(parts, name)[-1]) for name in (*PNL_PARTS, "total")}
     day = _Day.of(run, context)
-    equity = path.equity - path.transfers
+    equity = without_transfers(path.equity, path.transfers)
     blocks = block_figures(
         block_returns(path.ts_ns, equity, run.session_bounds()),
-        pnl["total"] / float(equity[0]),
+        float(equity[-1] - equity[0]) / float(equity[0]),
         blocks_per_year(context.day_seconds, context.sessions_per_year),
     )
     metrics = _metrics(run, fills, path, pnl["total"], day, blocks)
@@ -204,13 +206,12 @@ def _metrics(
     filled = pd.to_numeric(accepted["filled_qty"]).to_numpy(dtype=np.float64) > 0
     wins, closes = win_rate(ints(run.fills, "ts_ns"), fills.side, floats(run.fills, "closed_pnl_net"))
     positions = np.concatenate([fills.position_after, path.position, [0.0]])
-    equity = path.equity - path.transfers
     return {
         "net_pnl": total,
         "annual_roi": blocks.annual_roi,
         "sharpe": blocks.sharpe,
         "sortino": blocks.sortino,
-        "max_drawdown": max_drawdown(equity),
+        "max_drawdown": max_drawdown(without_transfers(path.equity, path.transfers)),
         "trades": len(run.fills),
         "trades_per_day": ratio(len(run.fills), day.days),
         "maker_ratio": ratio(float((fills.price * fills.qty)[maker].sum()), day.volume),
@@ -219,7 +220,9 @@ def _metrics(
         "quote_uptime": ratio(float(last["quoted_seconds"]), day.seconds),
         "two_sided_uptime": ratio(float(last["two_sided_seconds"]), day.seconds),
         "avg_quoted_spread_bps": ratio(float(last["spread_bps_seconds"]), float(last["two_sided_seconds"])),
-        "turnover": day.volume / float(equity[0]) / day.days if day.days > 0 else None,
+        "turnover": day.volume / mean_capital(path.equity, path.transfers) / day.days
+        if day.days > 0
+        else None,
         "max_position": float(np.nanmax(np.abs(positions))),
         "max_margin_ratio": float(frame[["margin_ratio", "margin_ratio_max"]].max().max()),
         "liquidations": len(liquidation_times(run)),
@@ -311,6 +314,10 @@ def _budget(run: RunFiles, context: ReportContext, net_pnl: float, day: _Day) ->
 
 def _markouts(run: RunFiles, fills: FillArrays) -> dict[str, float | None]:
     complete = np.isfinite(floats(run.fills, f"mid_{HORIZONS_S[-1]}s"))
+    # between sessions there is no data, and the last mid before the gap says nothing of what came after a fill
+    closes = np.array([*(end for _, end in run.session_bounds()), np.iinfo(np.int64).max])
+    ends = closes[np.clip(ints(run.fills, "session"), 0, len(closes) - 1)]
+    complete &= ints(run.fills, "ts_ns") + HORIZONS_S[-1] * 1_000_000_000 <= ends
     return {
         f"{h}s": markout_bps(fills.side, fills.qty, fills.price, floats(run.fills, f"mid_{h}s"), complete)
         for h in HORIZONS_S

@@ -26,6 +26,7 @@ from amm500_nautilus.report.files import read_run
 from amm500_nautilus.report.statistics import block_ends
 from amm500_nautilus.report.statistics import block_returns
 from amm500_nautilus.report.statistics import pnl_path
+from amm500_nautilus.report.statistics import without_transfers
 from amm500_nautilus.report.summary import PNL_PARTS
 from amm500_nautilus.report.summary import fill_arrays
 from amm500_nautilus.report.summary import path_arrays
@@ -105,7 +106,8 @@ def _nautilus_page(run: RunFiles, summary: dict[str, Any]) -> str:
     sessions = run.session_bounds()
     ends = block_ends(sessions)
     ends = ends[ends > path.ts_ns[0]]
-    values = block_returns(ints(run.equity, "ts_ns"), path.equity - path.transfers, sessions)
+    equity = without_transfers(path.equity, path.transfers)
+    values = block_returns(ints(run.equity, "ts_ns"), equity, sessions)
     returns = pd.Series(np.asarray(values), index=pd.to_datetime(ends, utc=True))
     metrics = {title(name): figure(name, summary["metrics"][name]) for name in METRICS}
     data = summary["data"]

@@ -9,6 +9,9 @@ from amm500_catalog.errors import InputError
 from amm500_nautilus.report.buffers import PARTIAL
 
 
+NEEDED = ("seconds", "two_sided", "sides", "state", "reasons")
+
+
 @dataclass(frozen=True, slots=True)
 class WhyRow:
     """A state with its reasons and sides, and the session time it held: ``seconds``, and ``share`` as a fraction."""
@@ -52,7 +55,13 @@ def why(run_dir: str | Path) -> WhyReport:
         path = path.with_name(path.name + PARTIAL)
     if not path.is_file():
         raise InputError("states.csv is missing", str(run_dir), "a run directory")
-    states = pd.read_csv(path, keep_default_na=False, on_bad_lines="skip")
+    try:
+        states = pd.read_csv(path, keep_default_na=False, on_bad_lines="skip")
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+        raise InputError(f"cannot be read ({error})", str(path), "the states.csv of a run") from error
+    missing = [name for name in NEEDED if name not in states]
+    if missing:
+        raise InputError(f"has no column {missing[0]}", str(path), "the states.csv of a run")
     states["seconds"] = pd.to_numeric(states["seconds"], errors="coerce").fillna(0.0)
     total = float(states["seconds"].sum())
     if total <= 0:

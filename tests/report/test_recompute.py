@@ -1,6 +1,7 @@
 """Every figure of summary.json, worked out again from the files by other code."""
 
 import json
+import shutil
 from dataclasses import replace
 from decimal import Decimal
 
@@ -122,7 +123,11 @@ def test_pnl_parts(finished, frames):
 def test_block_figures(finished, frames):
     _, summary, _ = finished
     _, equity, _, sessions = frames
-    path = equity["equity"] - equity["transfers_cum"]
+    # minute by minute, what was there before and what came in beside it
+    moved = equity["transfers_cum"].diff().fillna(0.0)
+    assert moved.sum() == 50.0
+    before = equity["equity"].shift(1).fillna(equity["equity"].iloc[0]) + moved
+    path = (equity["equity"] / before).cumprod()
     closes = [path.iloc[0]]
     for row in sessions.itertuples():
         # 6.5 hours: five blocks of an hour and one of an hour and a half
@@ -151,7 +156,7 @@ def test_trading_metrics(finished, frames):
         "trades_per_day": len(fills) / days,
         "maker_ratio": value[fills["liquidity_side"] == "MAKER"].sum() / value.sum(),
         "fill_rate": (accepted["filled_qty"] > 0).mean(),
-        "turnover": value.sum() / equity["equity"].iloc[0] / days,
+        "turnover": value.sum() / (equity["equity"].iloc[0] + equity["transfers_cum"].mean()) / days,
         "volume": value.sum(),
         "days": days,
         "session_seconds": days * SESSION,
@@ -221,14 +226,32 @@ def test_uptime_from_the_states(finished, frames):
 
 def test_markouts(finished, frames):
     _, summary, _ = finished
-    fills, _, _, _ = frames
-    complete = fills.dropna(subset=["mid_60s"])
+    fills, _, _, sessions = frames
+    close = sessions["close"].to_numpy()[fills["session"]]
+    # what comes after a close is not known, though the last mid is still there
+    complete = fills[fills["mid_60s"].notna() & (fills["ts"] + pd.Timedelta(seconds=60) <= close)]
+    assert len(complete) > 1_000
     for horizon in (1, 5, 30, 60):
         move = (
             complete["side"] * (complete[f"mid_{horizon}s"] - complete["last_px"]) / complete["last_px"] * 1e4
         )
         expected = np.average(move, weights=complete["last_qty"])
         assert summary["markouts_bps"][f"{horizon}s"] == pytest.approx(expected)
+
+
+def test_a_fill_of_a_session_s_last_minute_has_no_markout(finished, frames, tmp_path):
+    out, summary, context = finished
+    _, _, _, sessions = frames
+    copy = tmp_path / "copy"
+    shutil.copytree(out, copy)
+    fills = pd.read_csv(copy / "fills.csv", dtype=str, keep_default_na=False)
+    last = fills.index[fills["session"] == "0"][-1]
+    # the mid of after the close is there, and far off
+    late = fills.loc[[last]].assign(trade_id="late", ts_ns=str(sessions["close"].iloc[0].value - 59 * 10**9))
+    late = late.assign(**{f"mid_{horizon}s": "1.0" for horizon in (1, 5, 30, 60)})
+    pd.concat([fills.loc[:last], late, fills.loc[last + 1 :]]).to_csv(copy / "fills.csv", index=False)
+    write_summary(copy, context)
+    assert json.loads((copy / "summary.json").read_text())["markouts_bps"] == summary["markouts_bps"]
 
 
 def test_actions_fill_shares_and_volatility(finished, frames):

@@ -15,8 +15,10 @@ from amm500_nautilus.report.statistics import block_returns
 from amm500_nautilus.report.statistics import blocks_per_year
 from amm500_nautilus.report.statistics import markout_bps
 from amm500_nautilus.report.statistics import max_drawdown
+from amm500_nautilus.report.statistics import mean_capital
 from amm500_nautilus.report.statistics import pnl_path
 from amm500_nautilus.report.statistics import win_rate
+from amm500_nautilus.report.statistics import without_transfers
 
 
 SECOND = 1_000_000_000
@@ -115,6 +117,30 @@ def test_a_sharpe_that_cannot_be_given_is_none_with_a_reason(returns, words):
 )
 def test_drawdown_is_the_largest_share_of_a_peak(path, expected):
     assert max_drawdown(np.array(path, dtype=float)) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("equity", "transfers", "expected"),
+    [
+        pytest.param([1000, 990, 995], [0, 0, 0], [1000, 990, 995], id="nothing moved"),
+        pytest.param([1500, 1485], [500, 500], [1500, 1485], id="moved before the first point"),
+        # 60 of 10,000 are 0.6 %, whatever the account began with
+        pytest.param([1000, 10_000, 9_940], [0, 9_000, 9_000], [1000, 1000, 994], id="a deposit"),
+        pytest.param([1000, 9_940], [0, 9_000], [1000, 994], id="a deposit of the same minute"),
+        pytest.param([10_000, 1000, 500], [0, -9_000, -9_000], [10_000, 10_000, 5_000], id="a withdrawal"),
+        pytest.param([1000, 0, 500], [0, 0, 500], [1000, 0, 0], id="what is lost is lost"),
+        pytest.param([1000, 6000, 6060], [0, 0, 5000], [1000, 1000, 1010], id="shown before it is told"),
+        pytest.param([1000, 1001, 6006], [0, 5000, 5000], [1000, 1001, 1001 * 6006 / 6001], id="shown after"),
+    ],
+)
+def test_what_is_gained_counts_against_what_was_there_to_gain_it(equity, transfers, expected):
+    path = without_transfers(np.array(equity, dtype=float), np.array(transfers, dtype=float))
+    assert path == pytest.approx(np.array(expected, dtype=float))
+
+
+def test_the_capital_is_what_was_there_on_average():
+    equity, transfers = np.array([1000.0, 1010.0, 3020.0, 3030.0]), np.array([0.0, 0.0, 2000.0, 2000.0])
+    assert mean_capital(equity, transfers) == 2000.0
 
 
 def test_closes_of_one_side_within_a_second_of_the_first_count_as_one():

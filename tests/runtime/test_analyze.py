@@ -142,6 +142,20 @@ def test_drawdown_and_return_are_those_of_the_path() -> None:
     assert passed(week(equity=path))["max_drawdown"] is False
 
 
+def test_a_return_counts_against_what_was_there_to_earn_it() -> None:
+    # opened with 1,000, 9,000 more after a day, and 60 earned on the 10,000
+    moved = np.where(np.arange(10_801) < 1_440, 0.0, 9_000.0)
+    earned = week(equity=np.concatenate([np.full(9_000, 1_000.0), np.full(1_801, 1_060.0)]), transfers=moved)
+    figures = measure(earned)
+    assert figures.pnl == pytest.approx(60.0)
+    assert figures.roi == pytest.approx(0.006)
+    assert passed(earned)["roi"] is False
+    lost = week(equity=np.concatenate([np.full(9_000, 1_000.0), np.full(1_801, 940.0)]), transfers=moved)
+    assert measure(lost).max_drawdown == pytest.approx(0.006)
+    assert measure(judge(lost, days=2.0).evidence).max_drawdown == pytest.approx(0.006)
+    assert figures.turnover_per_day < measure(replace(earned, transfers=None)).turnover_per_day / 8
+
+
 def test_an_equity_that_never_moved_has_no_sharpe_and_that_is_no_pass_of_it() -> None:
     found = passed(week(equity=np.full(10_801, 10_000.0)))
     assert found["sharpe"] is None
@@ -292,7 +306,10 @@ def test_an_analysis_is_printed_with_its_limits(journal: Path, capsys: pytest.Ca
 
 def test_a_transfer_is_no_profit(tmp_path: Path) -> None:
     path = write_journal(tmp_path, days=0.5, transfer=5_000.0)
-    figures = measure(gather(path))
+    evidence = gather(path)
+    assert evidence.moved[-1] == 5_000.0
+    assert evidence.capital[-1] == pytest.approx(evidence.equity[-1] + 5_000.0)
+    figures = measure(evidence)
     assert abs(figures.roi) < 1e-4
     assert figures.max_drawdown < 1e-4
 

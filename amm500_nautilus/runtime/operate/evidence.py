@@ -63,6 +63,7 @@ def of_files(path: Path) -> Evidence:
     frame = run.equity
     days = float(metrics.get("days") or 0.0)
     paid_ns, paid = _payments(path / "funding.csv")
+    moved = np.nan_to_num(floats(frame, "transfers_cum"))
     return Evidence(
         name=str(summary["name"]),
         mode=str(summary["mode"]),
@@ -73,7 +74,8 @@ def of_files(path: Path) -> Evidence:
         start_ns=int(frame["ts_ns"].iloc[0]),
         end_ns=int(frame["ts_ns"].iloc[-1]),
         ts_ns=ints(frame, "ts_ns"),
-        equity=floats(frame, "equity") - np.nan_to_num(floats(frame, "transfers_cum")),
+        equity=floats(frame, "equity") - moved,
+        transfers=moved,
         position=floats(frame, "position"),
         mid=floats(frame, "mid"),
         leverage=floats(frame, "leverage"),
@@ -188,6 +190,7 @@ def of_journal(path: Path, session: int | None = None) -> Evidence:
     ]
     halts = [row for row in told.raised if is_halt(row["reason"], json.loads(row["numbers"]))]
     stamps, watched = _times(minutes), _watched(told.quotes)
+    moved = moved_before(stamps, transfers)
     return Evidence(
         name=str(about["name"]),
         mode=str(about["mode"]),
@@ -198,7 +201,8 @@ def of_journal(path: Path, session: int | None = None) -> Evidence:
         start_ns=int(stamps[0]),
         end_ns=int(stamps[-1]),
         ts_ns=stamps,
-        equity=_numbers(minutes, "equity") - moved_before(stamps, transfers),
+        equity=_numbers(minutes, "equity") - moved,
+        transfers=moved,
         position=_numbers(minutes, "position"),
         mid=_numbers(minutes, "mid"),
         leverage=_numbers(minutes, "leverage"),
