@@ -60,6 +60,7 @@ from amm500_nautilus.runtime.models import build
 from amm500_nautilus.runtime.progress import Progress
 from amm500_nautilus.runtime.recording import RecordingListener
 from amm500_nautilus.runtime.rundir import RunDirectory
+from amm500_nautilus.runtime.rundir import require_free
 from amm500_nautilus.runtime.sessions import session_spans
 from amm500_nautilus.simulation.config import FundingConfig
 from amm500_nautilus.simulation.config import VenueConfig
@@ -197,6 +198,10 @@ def check_ladder(
         With what is wrong and the smallest account or size that would work.
 
     """
+    if price < shape.tick:
+        raise InputError(
+            f"a price of {price:g} is under the tick of {shape.tick:g}", f"{config.name}: market"
+        )
     engine = QuoteEngine(shape, build(config.strategy.quoting))
     equity, leverage = float(config.account.equity), config.account.leverage
     problems = engine.check(equity, leverage, price)
@@ -268,6 +273,8 @@ def run(
         raise InputError(config.mode, f"{config.name}: mode", "backtest; run_live.py runs the others")
     began = time.perf_counter()
     config = under_scenario(config)
+    if out is not None:
+        require_free(out)
     if config.market.price is not None:
         # before the data is fetched or simulated: a ladder that cannot be quoted is refused in a second
         check_ladder(config, market_shape(config, config.market.price), config.market.price)

@@ -22,6 +22,8 @@ def catalog(args: argparse.Namespace) -> int:
     from amm500_catalog.cli import catalog_ls  # noqa: PLC0415
     from amm500_catalog.cli import catalog_query  # noqa: PLC0415
 
+    if args.sql is not None and args.action != "query":
+        raise InputError(f"{args.sql!r} is not expected", f"amm500 catalog {args.action}", "nothing more")
     if args.action == "ls":
         print(catalog_ls(args.root).text())
         return DONE

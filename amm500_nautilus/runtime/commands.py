@@ -16,6 +16,8 @@ from amm500_nautilus.runtime.progress import Progress
 from amm500_nautilus.runtime.subcommand import Add
 from amm500_nautilus.runtime.subcommand import add_overrides
 from amm500_nautilus.runtime.subcommand import add_run_file
+from amm500_nautilus.runtime.subcommand import run_path
+from amm500_nautilus.runtime.subcommand import seed
 
 
 MODELS = ("tiered", "fixed_grid", "glft")
@@ -37,6 +39,7 @@ def backtest(args: argparse.Namespace) -> int:
 def check(args: argparse.Namespace) -> int:
     """Validate a run file and print the first ladder it would quote."""
     from amm500_nautilus.quoting.engine import QuoteEngine  # noqa: PLC0415
+    from amm500_nautilus.runtime.backtest import check_ladder  # noqa: PLC0415
     from amm500_nautilus.runtime.models import build  # noqa: PLC0415
 
     config = load_config(args.config, args.overrides)
@@ -46,12 +49,11 @@ def check(args: argparse.Namespace) -> int:
             f"{args.config}: valid; market.price is not set, so the ladder waits for the data's first price"
         )
         return DONE
-    price, shape = opening
+    price, shape, largest = opening
+    # as a run does before it begins
+    check_ladder(config, shape, price, max_leverage=largest)
     engine = QuoteEngine(shape, build(config.strategy.quoting))
     equity, leverage = float(config.account.equity), config.account.leverage
-    problems = engine.check(equity, leverage, price)
-    if problems:
-        raise InputError("; ".join(problems), str(args.config))
     ticks = round(price / shape.tick)
     plan = engine.first_ladder(equity, leverage, ticks, ticks + 1)
     print(f"{args.config}: valid. First ladder of {config.market.coin} at {price:g} with {equity:,.0f}:")
@@ -59,18 +61,19 @@ def check(args: argparse.Namespace) -> int:
     return DONE
 
 
-def _opening(config: RunConfig) -> tuple[float, MarketShape] | None:
-    """Return the price that the data opens at, with tick and lot; None where that is not known before the run."""
+def _opening(config: RunConfig) -> tuple[float, MarketShape, float] | None:
+    """Return the price that the data opens at, tick and lot, largest leverage; None where that is not known before the run."""
     from amm500_catalog.sources.recordings import first_book  # noqa: PLC0415
     from amm500_nautilus.runtime.backtest import market_shape  # noqa: PLC0415
 
     data, price = config.data, config.market.price
     if price is not None:
-        return price, market_shape(config, price)
+        return price, market_shape(config, price), float(config.market.max_leverage)
     if data.source != "hl-book" or data.path is None or not Path(data.path).is_dir():
         return None
     instrument, mid = first_book(data.path, config.market.coin)
-    return mid, MarketShape(float(instrument.price_increment), float(instrument.size_increment))
+    shape = MarketShape(float(instrument.price_increment), float(instrument.size_increment))
+    return mid, shape, float(instrument.info["max_leverage"])
 
 
 def ladder_text(plan: Plan, tick: float, lot: float, price: float) -> str:
@@ -145,6 +148,7 @@ def calibrate(args: argparse.Namespace) -> int:
         from amm500_nautilus.runtime.research import cli as research_cli  # noqa: PLC0415
 
         return research_cli.calibrate_queue(args)
+    _check_calibrate(args)
     from amm500_catalog.calibrate_report import calibration_report  # noqa: PLC0415
     from amm500_catalog.calibrate_report import measure_dataset  # noqa: PLC0415
     from amm500_catalog.calibrate_report import simulate_levels  # noqa: PLC0415
@@ -168,6 +172,23 @@ def calibrate(args: argparse.Namespace) -> int:
         )
     print(report.text())
     return DONE if all(item.holds for item in report.checks) else FAILED
+
+
+def _check_calibrate(args: argparse.Namespace) -> None:
+    """Refuse what would measure nothing, or fail after minutes."""
+    if args.overrides and args.config is None:
+        raise InputError("changes a run file, and none is given", "--set", "with --config")
+    for option, path, kind in (
+        ("--recordings", args.recordings, "a folder"),
+        ("--samples", args.samples, "a CSV file"),
+    ):
+        is_there = path is None or (Path(path).is_dir() if kind == "a folder" else Path(path).is_file())
+        if not is_there:
+            raise InputError(f"{path} is not there", option, kind)
+    if args.no_simulation and not (args.config or args.recordings or args.samples):
+        raise InputError(
+            "leaves nothing to measure", "--no-simulation", "with --recordings, --samples or --config"
+        )
 
 
 def stress(args: argparse.Namespace) -> int:
@@ -230,10 +251,12 @@ def register(add: Add) -> None:
     _register_calibrate(add)
 
     sub = add("why", why, "say why a run was not quoting, by share of time")
-    sub.add_argument("run", type=Path, help="a run directory")
+    sub.add_argument("run", type=run_path, help="a run directory")
 
     sub = add("report", report, "build a run's tearsheet again, from its files or from its journal")
-    sub.add_argument("run", type=Path, help="a run directory, finished or not, a state folder, or a journal")
+    sub.add_argument(
+        "run", type=run_path, help="a run directory, finished or not, a state folder, or a journal"
+    )
     sub.add_argument("--run", dest="number", type=int, default=None, help="the number of a journal's run")
     sub.add_argument("--out", type=Path, default=None, help="the folder for what is rebuilt")
 
@@ -247,7 +270,7 @@ def _register_calibrate(add: Add) -> None:
     sub = add("calibrate", calibrate, "measure simulated and recorded markets with one ruler")
     sub.add_argument(
         "--queue",
-        type=Path,
+        type=run_path,
         default=None,
         metavar="RUN",
         help="fit the queue model to a recorded run's own fills",
@@ -257,5 +280,5 @@ def _register_calibrate(add: Add) -> None:
     sub.add_argument("--recordings", default=None, help="a folder of recorded books, trades and quotes")
     sub.add_argument("--samples", default=None, help="a CSV of sampled best quotes and depth")
     sub.add_argument("--no-simulation", action="store_true", help="measure the recordings alone")
-    sub.add_argument("--seed", type=int, default=1)
+    sub.add_argument("--seed", type=seed, default=1)
     sub.add_argument("--quiet", action="store_true")

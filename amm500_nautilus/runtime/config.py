@@ -15,8 +15,6 @@ from pydantic import BaseModel
 from pydantic import BeforeValidator
 from pydantic import ConfigDict
 from pydantic import Field
-from pydantic import PositiveFloat
-from pydantic import PositiveInt
 from pydantic import field_validator
 from pydantic import model_validator
 
@@ -43,21 +41,32 @@ from amm500_nautilus.runtime.node.signer_section import Address
 from amm500_nautilus.runtime.node.signer_section import SignerSection
 from amm500_nautilus.runtime.node.signer_section import key_in
 from amm500_nautilus.runtime.operate.supervise_section import SuperviseSection
+from amm500_nautilus.runtime.patterns import COIN
+from amm500_nautilus.runtime.patterns import DURATION
+from amm500_nautilus.runtime.patterns import NAME
+from amm500_nautilus.runtime.patterns import REDIS_URL
+from amm500_nautilus.runtime.patterns import TOKEN
+from amm500_nautilus.runtime.patterns import VENUE_URL
 from amm500_nautilus.runtime.sweep.config import SweepSection
 from amm500_nautilus.simulation.config import FillConfig
 from amm500_nautilus.simulation.latency import LatencyConfig
 from amm500_nautilus.simulation.rules import VenueRules
 
 
-STRICT = ConfigDict(extra="forbid", frozen=True)
+STRICT = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 DAY_NS = 86_400 * 1_000_000_000
-# name and password come from the environment
-REDIS_URL = r"^rediss?://[A-Za-z0-9.\-]+(:\d{1,5})?/?$"
 # orders leave this machine, signed
 REAL_MODES = ("testnet", "live")
 MAIN_DOMAIN = ".hyperliquid.xyz"
 
 
+# an amount that every sum still holds exactly
+MOST = 10**12
+# what the exchange's calendar and times in nanoseconds hold with room to spare
+FIRST_YEAR = 1970
+LAST_YEAR = 2100
+Amount = Annotated[float, Field(gt=0, le=MOST)]
+Coin = Annotated[str, COIN]
 # YAML reads an unquoted date as a date
 Moment = Annotated[str | None, BeforeValidator(lambda value: None if value is None else str(value))]
 
@@ -78,15 +87,15 @@ class MarketSection(Section):
     stand in where the source has none, instead of the simulator's own defaults.
     """
 
-    coin: str = "km:US500"
-    candidates: tuple[str, ...] = ("km:US500", "mkts:US500", "xyz:SP500")
-    collateral: str = "USDH"
+    coin: Coin = "km:US500"
+    candidates: tuple[Coin, ...] = ("km:US500", "mkts:US500", "xyz:SP500")
+    collateral: Annotated[str, TOKEN] = "USDH"
     sz_decimals: Annotated[int, Field(ge=0, le=6)] = 3
     max_leverage: Annotated[int, Field(ge=1, le=100)] = 25
     growth_mode: bool = True
     deployer_fee_scale: Annotated[float, Field(ge=0, le=10)] = 1.0
-    price: PositiveFloat | None = None
-    daily_volume: PositiveFloat | None = None
+    price: Amount | None = None
+    daily_volume: Amount | None = None
     funding_rate: Annotated[float, Field(gt=-0.04, lt=0.04)] | None = None
 
     def spec(self) -> MarketSpec:
@@ -121,14 +130,14 @@ class DataSection(Section):
     path: str | None = None
     symbol: str = "^OEX"
     interval: Literal["1m", "5m", "15m", "1h"] = "5m"
-    days: PositiveInt = 30
+    days: Annotated[int, Field(ge=1, le=3_650)] = 30
     start: Moment = None
     end: Moment = None
     timezone: str | None = None
     columns: dict[str, str] = Field(default_factory=dict)
     sessions: Literal["index", "always"] = "index"
     target_volatility: Annotated[float, Field(gt=0, lt=5)] | None = None
-    url: str = "https://api.hyperliquid.xyz"
+    url: Annotated[str, VENUE_URL] = "https://api.hyperliquid.xyz"
     feed_latency_ms: Annotated[int, Field(ge=0, le=60_000)] = 0
 
     @model_validator(mode="after")
@@ -185,6 +194,10 @@ def _utc_ns(text: str | None, key: str) -> int | None:
         raise ValueError(
             f"{key} {text!r} is not a date; allowed: ISO 8601, for example 2026-01-15 or 2026-01-15T12:00Z"
         ) from error
+    if not FIRST_YEAR <= moment.year < LAST_YEAR:
+        raise ValueError(
+            f"{key} {text!r} is out of range; allowed: the years {FIRST_YEAR} to {LAST_YEAR - 1}"
+        )
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
     return int((moment - datetime(1970, 1, 1, tzinfo=UTC)) / timedelta(microseconds=1)) * 1_000
@@ -222,11 +235,18 @@ class AccountSection(Section):
     ``transfers`` is a list of ``{at, amount}``, negative for a withdrawal, which is no part of the PnL.
     """
 
-    equity: Annotated[Decimal, Field(gt=0)] = Decimal(1_000)
+    equity: Annotated[Decimal, Field(gt=0, le=MOST)] = Decimal(1_000)
     leverage: Annotated[float, Field(ge=1, le=100)] = 10.0
     margin_mode: MarginMode = MarginMode.CROSS
     collateral_price: Annotated[Decimal, Field(gt=0)] | tuple[PricePoint, ...] = Decimal(1)
     transfers: tuple[Transfer, ...] = ()
+
+    @field_validator("leverage")
+    @classmethod
+    def _whole(cls, leverage: float) -> float:
+        if not leverage.is_integer():
+            raise ValueError("the venue takes whole numbers alone; allowed: 1 to the market's largest")
+        return leverage
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -256,7 +276,7 @@ class StrategySection(Section):
     risk: Annotated[model_of(RiskConfig), BeforeValidator(_with_preset)] = model_of(RiskConfig)()  # type: ignore[valid-type]
     flatten: model_of(FlattenConfig) = model_of(FlattenConfig)()  # type: ignore[valid-type]
     risk_session: Literal["run", "day"] = "run"
-    reference: str | None = None
+    reference: Coin | None = None
     forecast: ForecastSection = ForecastSection()
     cycle_ms: Annotated[int, Field(ge=100, le=60_000)] = 1_000
     max_order_events: Annotated[int, Field(ge=10)] = 300
@@ -309,21 +329,21 @@ class LiveSection(Section):
     environment, ``AMM500_REDIS_PASSWORD``).
     """
 
-    duration: Annotated[str, Field(pattern=r"^[1-9]\d{0,5}[smhd]$")] | None = None
+    duration: Annotated[str, DURATION] | None = None
     on_end: Literal["flatten", "hold"] | None = None
-    url: Annotated[str, Field(pattern=r"^https?://[^\s/@]+/?$")] | None = None
+    url: Annotated[str, VENUE_URL] | None = None
     state_dir: Annotated[str, Field(min_length=1)] | None = None
     resume: bool = True
     metrics_port: Annotated[int, Field(ge=0, le=65_535)] | None = None
     record: bool = False
     flow: Literal["simulated", "quiet"] = "simulated"
     block_ms: Annotated[int, Field(ge=10, le=10_000)] = 70
-    cache: Annotated[str, Field(pattern=REDIS_URL)] | None = None
+    cache: Annotated[str, REDIS_URL] | None = None
     log_level: Literal["OFF", "ERROR", "WARNING", "INFO", "DEBUG"] = "WARNING"
     user: Address | None = None
     vault: Address | None = None
     signer: SignerSection = SignerSection()
-    max_equity_used: PositiveFloat | None = None
+    max_equity_used: Amount | None = None
     paper_runs: Annotated[str, Field(min_length=1)] = "runs"
     deadman_secs: Annotated[int, Field(ge=10, le=3_600)] | Literal[0] = 60
     adopt_foreign: bool = False
@@ -332,7 +352,7 @@ class LiveSection(Section):
 class RunConfig(Section):
     """A whole run file; ``mode`` says whether it is for ``run_backtest.py`` or for ``run_live.py``."""
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,80}$")]
+    name: Annotated[str, NAME]
     mode: Literal["backtest", "local", "paper", "testnet", "live"] = "backtest"
     seed: Annotated[int, Field(ge=0, le=2**63 - 1)] = 7
     market: MarketSection = MarketSection()
@@ -348,12 +368,6 @@ class RunConfig(Section):
     stress: model_of(StressConfig) = model_of(StressConfig)()  # type: ignore[valid-type]
     sweep: SweepSection | None = None
     training: TrainingSection = TrainingSection()
-
-    @field_validator("stress")
-    @classmethod
-    def _build_stress(cls, section: BaseModel) -> BaseModel:
-        build(section)
-        return section
 
     @model_validator(mode="after")
     def _check_mode(self) -> Self:
@@ -379,13 +393,12 @@ class RunConfig(Section):
 
     @model_validator(mode="after")
     def _build_all(self) -> Self:
-        strategy = self.strategy
-        for section in (self.simulator, self.generator, strategy.quoting, strategy.budget):
-            build(section)
-        for section in (strategy.risk, strategy.flatten):
-            build(section)
-        for section in (self.venue.latency, self.venue.fill, self.venue.rules):
-            build(section)
+        for name in ("simulator", "generator", "stress"):
+            build(getattr(self, name), name)
+        for name in ("quoting", "budget", "risk", "flatten"):
+            build(getattr(self.strategy, name), f"strategy.{name}")
+        for name in ("latency", "fill", "rules"):
+            build(getattr(self.venue, name), f"venue.{name}")
         return self
 
 

@@ -10,9 +10,56 @@ from pydantic import ValidationError
 
 from amm500_catalog.errors import InputError
 from amm500_nautilus.runtime.node.signer_section import without_keys
+from amm500_nautilus.runtime.patterns import WORDS
 
 
+MERGE = "tag:yaml.org,2002:merge"
 SECRET_WORDS = ("secret", "password", "private_key", "passphrase", "token", "key")
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML's safe types, in which a key stands once."""
+
+
+def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
+    """Return a mapping; of a key that stands twice, the first, limits and all, would be dropped in silence."""
+    seen: set[Any] = set()
+    for name, _ in node.value:
+        if not isinstance(name, yaml.ScalarNode) or name.tag == MERGE:
+            continue
+        key = loader.construct_object(name)
+        if key in seen:
+            raise yaml.constructor.ConstructorError(
+                None, None, f"the key {key!r} is there twice", name.start_mark
+            )
+        seen.add(key)
+    # whole at once: a mapping that holds itself is then an error, not an endless one
+    return loader.construct_mapping(node, deep=True)
+
+
+_Loader.add_constructor("tag:yaml.org,2002:map", _mapping)
+
+
+def _parse(text: str) -> Any:
+    """
+    Return what YAML text holds.
+
+    Raises
+    ------
+    ValueError
+        When it cannot be read; the words repeat no line of it, since one may hold a key.
+
+    """
+    try:
+        return yaml.load(text, Loader=_Loader)  # noqa: S506  a safe loader
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        at = "" if mark is None else f", line {mark.line + 1}, column {mark.column + 1}"
+        raise ValueError(without_keys(f"{error.problem or error.context}{at}")) from None
+    except yaml.YAMLError as error:
+        raise ValueError(" ".join(str(error).split())) from None
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -25,16 +72,19 @@ def read_yaml(path: Path) -> dict[str, Any]:
         When the file is missing, empty, not YAML, or not a mapping.
 
     """
-    if not path.is_file():
+    try:
+        content = path.read_bytes() if path.is_file() else None
+    except OSError as error:
+        raise InputError(f"cannot be read ({error.strerror})", str(path), "a readable YAML file") from error
+    if content is None:
         raise InputError(
             "there is no such file", str(path), "a YAML file, for example configs/xyz100_30d.yaml"
         )
     try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, ValueError) as error:  # an impossible date is a ValueError
-        first = str(error).splitlines()
+        raw = _parse(content.decode("utf-8"))
+    except ValueError as error:
         raise InputError(
-            f"is not valid YAML ({' '.join(first)})", str(path), "YAML with a mapping at the top"
+            f"is not valid YAML ({error})", str(path), "YAML with a mapping at the top"
         ) from error
     if raw is None:
         raise InputError("the file is empty", str(path), "YAML with a mapping at the top")
@@ -50,29 +100,44 @@ def apply_overrides(raw: dict[str, Any], overrides: Sequence[str]) -> dict[str, 
     Raises
     ------
     InputError
-        When an assignment has no ``=``, names a secret, or goes through something that is not a mapping.
+        When an assignment has no ``=``, names a secret, or goes through something that is neither a section nor a list's item.
 
     """
     for text in overrides:
         key, equals, value = text.partition("=")
         if not equals or not key:
-            raise InputError(f"{text!r} is not an assignment", "--set", "key.subkey=value")
+            raise InputError(f"{without_keys(repr(text))} is not an assignment", "--set", "key.subkey=value")
         if any(word in key.lower() for word in SECRET_WORDS):
             raise InputError(
                 f"{key} is a secret and is never given on the command line", "--set", "the environment"
             )
-        *parents, last = key.split(".")
-        target = raw
-        for name in parents:
-            inner = target.setdefault(name, {})
-            if not isinstance(inner, dict):
-                raise InputError(f"{name!r} in {key!r} is not a section", "--set", "a key of a section")
-            target = inner
         try:
-            target[last] = yaml.safe_load(value)
-        except (yaml.YAMLError, ValueError) as error:
-            raise InputError(f"{value!r} is not valid YAML", f"--set {key}", "a YAML value") from error
+            found = _parse(value)
+        except ValueError as error:  # an impossible date, for one
+            shown = without_keys(f"{value!r} is not valid YAML ({error})")
+            raise InputError(shown, without_keys(f"--set {key}"), "a YAML value") from error
+        _assign(raw, key, found)
     return raw
+
+
+def _assign(raw: dict[str, Any], key: str, value: Any) -> None:
+    """Set ``a.b`` or ``a.0.b``: a number goes into a list that is there."""
+    *parents, last = key.split(".")
+    target: Any = raw
+    for name in parents:
+        inner = target[_index(target, name, key)] if isinstance(target, list) else target.setdefault(name, {})
+        if not isinstance(inner, dict | list):
+            raise InputError(f"{name!r} in {key!r} is not a section", "--set", "a key of a section")
+        target = inner
+    target[_index(target, last, key) if isinstance(target, list) else last] = value
+
+
+def _index(items: list[Any], name: str, key: str) -> int:
+    if name.isdecimal() and int(name) < len(items):
+        return int(name)
+    raise InputError(
+        f"{name!r} in {key!r} is no item of the list in the run file", "--set", f"0 to {len(items) - 1}"
+    )
 
 
 def validate[Model: BaseModel](model: type[Model], raw: dict[str, Any], where: str) -> Model:
@@ -101,8 +166,14 @@ def validate[Model: BaseModel](model: type[Model], raw: dict[str, Any], where: s
         is_hidden = isinstance(shown, dict) or (isinstance(shown, str) and "://" in shown and "@" in shown)
         value = key if is_hidden else f"{key} = {shown!r}"
         message = str(first["msg"]).removeprefix("Value error, ")
+        if first["type"] == "string_pattern_mismatch":
+            pattern = str(first["ctx"]["pattern"])
+            message = f"allowed: {WORDS.get(pattern, pattern)}"
+        if not key or message.startswith(f"{key}."):
+            # it names its key itself
+            value = ""
         # its context would show the values again
-        raise InputError(without_keys(f"{value}: {message}"), where) from None
+        raise InputError(without_keys(f"{value}: {message}" if value else message), where) from None
 
 
 def _siblings(model: type[BaseModel], loc: Sequence[Any]) -> list[str]:

@@ -1,6 +1,7 @@
 """Pydantic models made from the frozen dataclasses of the pure rooms, so that unknown keys and wrong types are errors."""
 
 import dataclasses
+import math
 import types
 from functools import cache
 from typing import Any
@@ -59,9 +60,11 @@ def _plain(default: Any) -> Any:
     return default
 
 
-def build(value: Any) -> Any:
+def build(value: Any, key: str = "") -> Any:
     """
     Return the dataclass a validated model stands for; other values are passed through.
+
+    ``key`` is where in the run file the value stands, for the error.
 
     Raises
     ------
@@ -71,7 +74,17 @@ def build(value: Any) -> Any:
     """
     source = getattr(type(value), "__amm500_source__", None)
     if source is not None:
-        return source(**{name: build(getattr(value, name)) for name in type(value).model_fields})
+        fields = {
+            name: build(getattr(value, name), f"{key}.{name}" if key else name)
+            for name in type(value).model_fields
+        }
+        try:
+            return source(**fields)
+        except ValueError as error:
+            raise ValueError(f"{key}: {error}" if key else str(error)) from None
+    if isinstance(value, float) and math.isnan(value):
+        # no comparison with it holds, so that a limit would bind nothing
+        raise ValueError(f"{key or 'a value'} is nan; allowed: a number")
     if isinstance(value, tuple):
-        return tuple(build(item) for item in value)
+        return tuple(build(item, f"{key}.{index}") for index, item in enumerate(value))
     return value

@@ -14,6 +14,23 @@ from amm500_nautilus.runtime.config import to_plain
 PARTIAL = ".partial"
 
 
+def require_free(final: Path) -> None:
+    """
+    Refuse a place that is taken, before a run's long work.
+
+    Raises
+    ------
+    InputError
+        When something stands there.
+
+    """
+    if final.exists():
+        raise InputError("already exists", str(final), "a new folder")
+    partial = final.with_name(final.name + PARTIAL)
+    if partial.exists():
+        raise InputError("an unfinished run is there", str(partial), "remove it, or choose another --out")
+
+
 class RunDirectory:
     """
     A place for one run's files.
@@ -31,8 +48,7 @@ class RunDirectory:
     """
 
     def __init__(self, final: Path) -> None:
-        if final.exists():
-            raise InputError("already exists", str(final), "a new folder")
+        require_free(final)
         self.final = final
         self.path = final.with_name(final.name + PARTIAL)
         try:

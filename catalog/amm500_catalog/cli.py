@@ -32,10 +32,10 @@ def catalog_ls(root: str, storage_options: dict[str, Any] | None = None) -> Rows
     Raises
     ------
     InputError
-        If the catalogue cannot be opened, or a stored file is damaged.
+        If there is no catalogue, it cannot be opened, or a stored file is damaged.
 
     """
-    store = CatalogStore(root, storage_options)
+    store = CatalogStore(root, storage_options, must_exist=True)
     sources = _sources(store)
     rows: list[tuple[Any, ...]] = []
     for label in (None, *store.labels()):
@@ -78,10 +78,10 @@ def catalog_check(root: str, storage_options: dict[str, Any] | None = None) -> C
     Raises
     ------
     InputError
-        If the catalogue cannot be opened.
+        If there is no catalogue, or it cannot be opened.
 
     """
-    return check_store(CatalogStore(root, storage_options))
+    return check_store(CatalogStore(root, storage_options, must_exist=True))
 
 
 def catalog_query(root: str, sql: str, storage_options: dict[str, Any] | None = None) -> Rows:
@@ -95,7 +95,7 @@ def catalog_query(root: str, sql: str, storage_options: dict[str, Any] | None = 
         If the statement is refused.
 
     """  # noqa: D205 -- the list of views does not fit one line
-    return query(CatalogStore(root, storage_options), sql)
+    return query(CatalogStore(root, storage_options, must_exist=True), sql)
 
 
 def _sources(store: CatalogStore) -> dict[str, str]:

@@ -29,6 +29,7 @@ from nautilus_trader.model.instruments import Instrument
 from nautilus_trader.persistence.catalog import ParquetDataCatalog
 
 from amm500_catalog.errors import InputError
+from amm500_catalog.errors import SourceUnavailableError
 from amm500_catalog.locking import local_lock
 from amm500_catalog.locking import object_lock
 from amm500_catalog.tables import COMPRESSION
@@ -96,7 +97,9 @@ class CatalogStore:
 
     """
 
-    def __init__(self, root: str, storage_options: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self, root: str, storage_options: dict[str, Any] | None = None, *, must_exist: bool = False
+    ) -> None:
         self.options = dict(storage_options or {})
         try:
             self.fs, path = fsspec.core.url_to_fs(str(root), **self.options)
@@ -109,12 +112,26 @@ class CatalogStore:
         self.is_local = "file" in ((protocol,) if isinstance(protocol, str) else protocol)
         self.root = str(Path(path).resolve()) if self.is_local else path.rstrip("/")
         self.url = self.root if self.is_local else self.fs.unstrip_protocol(self.root)
-        if self.fs.exists(self.root) and not self.fs.isdir(self.root):
-            raise InputError("the catalogue's path is a file", self.url, "a folder or an fsspec URL of one")
-        if self.is_local:
-            Path(self.root).mkdir(parents=True, exist_ok=True)
+        self._make_root(must_exist=must_exist)
         self._cache: str | None = None
         self.repairs = self.recover()
+
+    def _make_root(self, *, must_exist: bool) -> None:
+        try:
+            is_there = bool(self.fs.exists(self.root))
+            is_file = is_there and not self.fs.isdir(self.root)
+            if self.is_local and not is_there and not must_exist:
+                Path(self.root).mkdir(parents=True, exist_ok=True)
+        except Exception as e:  # every filesystem has errors of its own: no room, no network, no credentials
+            if self.is_local:
+                raise InputError(f"the catalogue cannot be made ({e})", self.root, "a writable place") from e
+            raise SourceUnavailableError(f"{self.url}: the catalogue cannot be reached ({e})") from e
+        if is_file:
+            raise InputError("the catalogue's path is a file", self.url, "a folder or an fsspec URL of one")
+        if must_exist and not is_there:
+            raise InputError(
+                "there is no catalogue", self.url, "where a run or `amm500 fetch` has stored data"
+            )
 
     # -- reading ---------------------------------------------------------------------------------
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import fsspec
 import pyarrow as pa
 import pytest
 from nautilus_trader.model.data import OrderBookDepth10
@@ -14,6 +15,7 @@ from amm500_catalog.cli import catalog_check
 from amm500_catalog.cli import catalog_ls
 from amm500_catalog.cli import catalog_query
 from amm500_catalog.errors import InputError
+from amm500_catalog.errors import SourceUnavailableError
 from amm500_catalog.sources.recordings import snapshot_deltas
 from amm500_catalog.store import CatalogStore
 from amm500_catalog.tables import StreamTable
@@ -54,12 +56,44 @@ def test_ls_has_a_row_a_stream_and_marks_what_is_simulated(
 
 
 def test_an_empty_catalogue_lists_nothing_and_is_sound(tmp_path: Path) -> None:
+    (tmp_path / "new").mkdir()
     root = str(tmp_path / "new")
     assert catalog_ls(root).rows == ()
     report = catalog_check(root)
     assert report.is_sound
     assert report.text() == "0 files, 0 rows read: sound"
     assert catalog_query(root, "SELECT count(*) FROM trades").rows == ((0,),)
+
+
+@pytest.mark.parametrize("ask", [catalog_ls, catalog_check, lambda root: catalog_query(root, "SELECT 1")])
+def test_a_catalogue_that_is_not_there_is_not_called_sound(
+    ask: Callable[[str], object], tmp_path: Path
+) -> None:
+    with pytest.raises(InputError, match="there is no catalogue"):
+        ask(str(tmp_path / "typo"))
+    assert not (tmp_path / "typo").exists()
+
+
+def test_a_place_where_no_catalogue_can_be_made_is_said(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="the catalogue cannot be made"):
+        CatalogStore(str(tmp_path / "file" / "store"))
+
+
+class SilentFileSystem(fsspec.AbstractFileSystem):
+    """A remote place that nobody is let into."""
+
+    protocol = "silent"
+
+    def exists(self, path: str, **_: Any) -> bool:
+        """Never say."""
+        raise RuntimeError("unable to locate credentials")
+
+
+def test_a_catalogue_that_does_not_answer_is_said() -> None:
+    fsspec.register_implementation("silent", SilentFileSystem, clobber=True)
+    with pytest.raises(SourceUnavailableError, match="unable to locate credentials"):
+        CatalogStore("silent://bucket/catalogue")
 
 
 def test_a_sound_catalogue_is_said_to_be(filled: CatalogStore) -> None:

@@ -66,6 +66,36 @@ VALUES = [
     pytest.param("strategy.quoting.model=magic", "strategy.quoting.model", id="unknown model"),
     pytest.param("account.private_key=0x12", "secret", id="secret on the command line"),
     pytest.param("nonsense", "'nonsense' is not an assignment", id="override without a value"),
+    pytest.param("account.equity=.inf", "account.equity = inf", id="endless equity"),
+    pytest.param("account.equity=1e400", "account.equity", id="more equity than a number holds"),
+    pytest.param(
+        "account.leverage=3.5", "account.leverage = 3.5: the venue takes whole", id="leverage not whole"
+    ),
+    pytest.param("market.price=.inf", "market.price = inf", id="endless price"),
+    pytest.param("market.price=0.000001", "under the tick", id="price under the tick"),
+    pytest.param("market.daily_volume=.inf", "market.daily_volume = inf", id="endless volume"),
+    pytest.param(
+        "market.coin=../../x", "market.coin = '../../x': allowed: a market's name", id="coin as a path"
+    ),
+    pytest.param("market.coin=''", "market.coin = ''", id="no coin"),
+    pytest.param("market.collateral=U/../H", "market.collateral", id="collateral as a path"),
+    pytest.param("data.end=9999-12-31", "allowed: the years 1970 to 2099", id="a date past every calendar"),
+    pytest.param("data.days=100000000", "data.days", id="more days than there are"),
+    pytest.param("report.target_sharpe=.nan", "report.target_sharpe = nan", id="target that is no number"),
+    pytest.param(
+        "strategy.budget.buy_spend_cap=nan",
+        "strategy.budget.buy_spend_cap is nan; allowed: a number",
+        id="spend cap that is no number",
+    ),
+    pytest.param(
+        "simulator.oracle_interval_s=-1", "simulator: `oracle_interval_s` was -1.0", id="oracle before itself"
+    ),
+    pytest.param(
+        "strategy.quoting.ladder.levels=0",
+        ": strategy.quoting.ladder: LadderConfig.levels is 0",
+        id="no levels, named by its key",
+    ),
+    pytest.param("live.duration=0s", "live.duration = '0s': allowed: a whole number with", id="no duration"),
 ]
 
 
@@ -77,6 +107,97 @@ def test_a_value_that_cannot_be_used_is_named(
     more = ["data.end=2026-01-05"] if "data.start=2026" in value else []
     line = arguments(bars, tmp_path / "store", tmp_path / "out", *more, value)
     assert words in refused(line, tmp_path, capsys)
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        pytest.param("account.leverage=26", "what fits: 25", id="over the market's largest leverage"),
+        pytest.param(
+            "strategy.risk.breakers={velocity_widen: 0.005, velocity_pause: 0.01}",
+            "strategy.risk",
+            id="its own ladder would trip a switch",
+        ),
+    ],
+)
+def test_check_refuses_what_a_run_refuses(
+    value: str, words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = refused(["check", str(CONFIG), "--set", value], tmp_path, capsys, program=cli.main)
+    assert words in said
+
+
+def test_a_place_that_is_taken_is_refused_before_the_data_is_made(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bars = write_bars(tmp_path / "bars.csv", bar_lines())
+    (tmp_path / "out").mkdir()
+    assert "already exists" in refused(
+        arguments(bars, tmp_path / "store", tmp_path / "out"), tmp_path, capsys
+    )
+    (tmp_path / "late.partial").mkdir()
+    said = refused(arguments(bars, tmp_path / "store", tmp_path / "late"), tmp_path, capsys)
+    assert "an unfinished run is there" in said
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        pytest.param(
+            ["catalog", "check", "--root", "typo"], "there is no catalogue", id="check of no catalogue"
+        ),
+        pytest.param(["catalog", "ls", "--root", "typo"], "there is no catalogue", id="list of no catalogue"),
+        pytest.param(["catalog", "ls", "trades"], "'trades' is not expected", id="a word too many"),
+        pytest.param(["calibrate", "--samples", "no.csv"], "no.csv is not there", id="no samples"),
+        pytest.param(["calibrate", "--recordings", "none"], "none is not there", id="no recordings"),
+        pytest.param(["calibrate", "--no-simulation"], "nothing to measure", id="nothing to measure"),
+        pytest.param(["calibrate", "--set", "a=b"], "none is given", id="a key of no run file"),
+        pytest.param(
+            ["sweep", str(CONFIG.with_name("sweep_small.yaml")), "--address", "here"],
+            "no address",
+            id="no address",
+        ),
+        pytest.param(["why", "empty"], "cannot be read", id="states without a line"),
+        pytest.param(["why", "other"], "has no column seconds", id="another file"),
+        pytest.param(["report", "broken"], "is not JSON", id="a broken summary"),
+    ],
+)
+def test_a_command_that_can_do_nothing_says_so(
+    line: list[str],
+    words: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name, file, content in (
+        ("empty", "states.csv", ""),
+        ("other", "states.csv", "a,b\n1,2\n"),
+        ("broken", "summary.json", "{"),
+    ):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / file).write_text(content)
+    assert words in refused(line, tmp_path, capsys, program=cli.main)
+
+
+def test_no_ray_cluster_is_said_at_once_and_nothing_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    line = ["sweep", str(CONFIG.with_name("sweep_small.yaml")), "--address", "127.0.0.1:1"]
+    assert cli.main(line) == 4
+    assert "no Ray cluster answers at 127.0.0.1:1" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("command", ["analyze", "verify", "report", "status", "pause", "dashboard"])
+def test_a_run_may_be_named_from_inside_of_it(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    # there is nothing in it, which is said of the folder by its name
+    assert cli.main([command, "."]) in (2, 4)
+    assert f"error: {tmp_path}: " in capsys.readouterr().err
 
 
 # equity 1 at leverage 10: a side is 2 % of 10, and the venue takes no order under 10

@@ -31,6 +31,11 @@ class Outer(BaseModel):
         pytest.param("", "the file is empty", id="empty"),
         pytest.param("- a\n- b\n", "holds a list", id="a list"),
         pytest.param("a: [1\n", "is not valid YAML", id="broken"),
+        pytest.param(
+            "live: {}\na: 1\nlive: {}\n", "the key 'live' is there twice, line 3", id="a section twice"
+        ),
+        pytest.param("a: {b: 1, b: 2}\n", "the key 'b' is there twice", id="a key twice"),
+        pytest.param("a: &x {b: *x}\n", "recursive", id="a mapping that holds itself"),
     ],
 )
 def test_an_unusable_file_is_named(tmp_path: Path, content: str, said: str) -> None:
@@ -39,6 +44,40 @@ def test_an_unusable_file_is_named(tmp_path: Path, content: str, said: str) -> N
     with pytest.raises(InputError, match=said) as caught:
         read_yaml(path)
     assert "run.yaml" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+KEY = "4c0883a69102937d" + "6231471b5dbb6204fe5129617082792ae468d01a3f362318"
+
+
+@pytest.mark.parametrize("content", [f'live:\n  user: "0x{KEY}\n', f"{{user: 0x{KEY}, a: [}}\n"])
+def test_a_broken_file_does_not_repeat_the_key_in_it(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "run.yaml"
+    path.write_text(content)
+    with pytest.raises(InputError) as caught:
+        read_yaml(path)
+    said = str(caught.value)
+    assert not any(KEY[at : at + 8] in said for at in range(len(KEY) - 8))
+
+
+@pytest.mark.parametrize("text", [f'live.user="0x{KEY}', KEY])
+def test_a_broken_override_does_not_repeat_the_key_in_it(text: str) -> None:
+    with pytest.raises(InputError) as caught:
+        apply_overrides({}, [text])
+    assert KEY not in str(caught.value)
+
+
+def test_a_merged_mapping_is_no_key_twice(tmp_path: Path) -> None:
+    path = tmp_path / "run.yaml"
+    path.write_text("a: &base {x: 1, y: 2}\nb: {<<: *base, x: 3}\n")
+    assert read_yaml(path)["b"] == {"x": 3, "y": 2}
+
+
+def test_an_override_reaches_an_item_of_a_list() -> None:
+    raw = {"bands": [{"min": 1}, {"min": 2}]}
+    assert apply_overrides(raw, ["bands.1.min=5"]) == {"bands": [{"min": 1}, {"min": 5}]}
+    with pytest.raises(InputError, match=r"'2' in 'bands\.2\.min' is no item of the list.*0 to 1"):
+        apply_overrides(raw, ["bands.2.min=5"])
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
@@ -74,3 +113,14 @@ def test_a_dataclass_becomes_a_strict_model_and_comes_back() -> None:
     assert build(model()) == LadderConfig()
     with pytest.raises(InputError, match="unknown key 'levls'"):
         validate(model, {"levls": 3}, "run.yaml")
+
+
+def test_a_number_that_is_none_is_refused_by_its_key() -> None:
+    model = model_of(LadderConfig)
+    with pytest.raises(ValueError, match=r"^strategy.ladder.size_fraction is nan; allowed: a number$"):
+        build(model(size_fraction=float("nan")), "strategy.ladder")
+
+
+def test_what_a_dataclass_refuses_is_named_by_its_key() -> None:
+    with pytest.raises(ValueError, match=r"^strategy.ladder: LadderConfig.levels is 0"):
+        build(model_of(LadderConfig)(levels=0), "strategy.ladder")

@@ -5,6 +5,7 @@ import socket
 import time
 from collections.abc import Iterator
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -67,6 +68,28 @@ def test_a_healthy_venue_shows_clock_market_account_and_limits(
     }
     assert account["actions"]["left"] == 10_000
     assert [agent["address"] for agent in account["agents"]] == [AGENT]
+
+
+def test_a_run_file_s_own_network_market_and_account_are_asked(
+    capsys: pytest.CaptureFixture[str], venue: LoopbackVenue, tmp_path: Path
+) -> None:
+    path = tmp_path / "testnet.yaml"
+    # its data come from elsewhere
+    raw = {
+        "name": "t",
+        "mode": "testnet",
+        "market": {"candidates": ["xyz:SP500", "km:US500"]},
+        "data": {"url": "http://127.0.0.1:1"},
+        "live": {"user": USER, "url": venue.url},
+    }
+    path.write_text(json.dumps(raw))
+    main(["status", str(path), "--json"])
+    found = json.loads(capsys.readouterr().out)
+    assert (found["url"], found["market"]["coin"]) == (venue.url, "xyz:SP500")
+    assert found["account"]["address"] == USER
+    main(["status", str(path), "--json", "--coin", "km:US500", "--user", EMPTY])
+    found = json.loads(capsys.readouterr().out)
+    assert (found["market"]["coin"], found["account"]["address"]) == ("km:US500", EMPTY)
 
 
 def test_the_table_names_the_venue_and_says_healthy(
@@ -145,6 +168,7 @@ def test_an_agent_close_to_its_end_is_degraded(capsys: pytest.CaptureFixture[str
         pytest.param("--coin", "km:NOPE", "km has km:US500", id="unknown coin"),
         pytest.param("--coin", "nope:US500", "the venue has", id="unknown dex"),
         pytest.param("--user", "0x12", "0x and 40 hex digits", id="no address"),
+        pytest.param("--user", "0x" + "4c" * 32, "'(not shown)' is no address", id="a key in its place"),
         pytest.param("--user", AGENT, f"an agent of {USER}", id="an agent's address"),
     ],
 )

@@ -10,6 +10,8 @@ from pydantic import Field
 from pydantic import PositiveInt
 from pydantic import model_validator
 
+from amm500_nautilus.runtime.patterns import DURATION
+
 
 UNITS_S = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 NS = 1_000_000_000
@@ -28,7 +30,7 @@ class ForecastSection(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     model: Annotated[str, Field(min_length=1)] | None = None
-    max_age: Annotated[str, Field(pattern=r"^[1-9]\d{0,5}[smhd]$")] = "14d"
+    max_age: Annotated[str, DURATION] = "14d"
     require_win: bool = True
 
     @property

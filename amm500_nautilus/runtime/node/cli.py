@@ -1,10 +1,10 @@
 """``amm500 status``, and the commands to a running node; what asks a venue or a node is imported only by the one that does."""
 
 import argparse
-from pathlib import Path
 
 from amm500_nautilus.runtime.subcommand import Add
 from amm500_nautilus.runtime.subcommand import add_overrides
+from amm500_nautilus.runtime.subcommand import run_path
 
 
 COMMANDS = {
@@ -23,7 +23,7 @@ def register(add: Add) -> dict[str, argparse.ArgumentParser]:
     found = {"status": _register_status(add)}
     for name, text in COMMANDS.items():
         found[name] = sub = add(name, node_command, text)
-        sub.add_argument("run", type=Path, help="its run directory, state folder or control socket")
+        sub.add_argument("run", type=run_path, help="its run directory, state folder or control socket")
         sub.add_argument("--json", action="store_true", help="print one JSON object")
     found["stop"].add_argument(
         "--on-end",
@@ -58,8 +58,8 @@ def status(args: argparse.Namespace) -> int:
     from amm500_nautilus.runtime.node import commands as node_commands  # noqa: PLC0415
     from amm500_nautilus.runtime.node import status as venue_status  # noqa: PLC0415
 
-    if args.config is not None and node_commands.is_run(Path(args.config)):
-        args.run = Path(args.config)
+    if args.config is not None and args.config and node_commands.is_run(run_path(args.config)):
+        args.run = run_path(args.config)
         return node_commands.node_command(args)
     return venue_status.status(args)
 

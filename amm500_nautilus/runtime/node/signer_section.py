@@ -12,6 +12,10 @@ from pydantic import ConfigDict
 from pydantic import Field
 from pydantic import model_validator
 
+from amm500_nautilus.runtime.patterns import ADDRESS
+from amm500_nautilus.runtime.patterns import CREDENTIAL
+from amm500_nautilus.runtime.patterns import VARIABLE
+
 
 KEY_VARIABLE = "HYPERLIQUID_AGENT_KEY"
 # 32 bytes, written as YAML takes them: a text of 64 hex digits, or a number
@@ -26,7 +30,7 @@ def _address(value: Any) -> Any:
     return f"0x{value:0{ADDRESS_DIGITS}x}" if is_number else value
 
 
-Address = Annotated[str, BeforeValidator(_address), Field(pattern=r"^0x[0-9a-fA-F]{40}$")]
+Address = Annotated[str, BeforeValidator(_address), ADDRESS]
 
 
 class SignerSection(BaseModel):
@@ -41,11 +45,11 @@ class SignerSection(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     source: Literal["environment", "keystore"] = "environment"
-    variable: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,62}$")] = KEY_VARIABLE
+    variable: Annotated[str, VARIABLE] = KEY_VARIABLE
     path: Annotated[str, Field(min_length=1)] | None = None
     unlock_by: Literal["prompt", "descriptor", "credential"] = "prompt"
     descriptor: Annotated[int, Field(ge=0, le=1_000_000)] | None = None
-    credential: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")] | None = None
+    credential: Annotated[str, CREDENTIAL] | None = None
 
     @model_validator(mode="after")
     def _check(self) -> Self:

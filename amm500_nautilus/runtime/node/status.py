@@ -16,10 +16,13 @@ from rich.console import Console
 from rich.table import Table
 
 from amm500_catalog.errors import InputError
+from amm500_nautilus.runtime.config import REAL_MODES
+from amm500_nautilus.runtime.config import RunConfig
 from amm500_nautilus.runtime.config import load_config
 from amm500_nautilus.runtime.exits import DONE
 from amm500_nautilus.runtime.exits import FAILED
 from amm500_nautilus.runtime.exits import UNREACHABLE
+from amm500_nautilus.runtime.node.signer_section import without_keys
 from hyperliquid_hip3.account_state import UNIFIED
 from hyperliquid_hip3.account_state import AccountFigures
 from hyperliquid_hip3.account_state import AccountScope
@@ -352,22 +355,49 @@ def _words(value: Any) -> str:
     return str(value)
 
 
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """What a run file asks about: its venue, its first market, its account, and whose agents sign for that."""
+
+    url: str = MAINNET_URL
+    coin: str = "km:US500"
+    user: str | None = None
+    owner: str | None = None
+
+
+def _asked_by(config: RunConfig) -> _Asked:
+    """Return what a run file is about: where its mode trades or hears, which need not be where its data come from."""
+    # these import what asks for a status
+    from amm500_nautilus.runtime.node.paper import candidates  # noqa: PLC0415
+    from amm500_nautilus.runtime.node.paper import paper_endpoint  # noqa: PLC0415
+    from amm500_nautilus.runtime.node.venue import venue_url  # noqa: PLC0415
+
+    if config.mode == "paper":
+        return _Asked(paper_endpoint(config).url, candidates(config)[0])
+    if config.mode not in REAL_MODES:
+        return _Asked(config.data.url, config.market.coin)
+    # the account of the examples is nobody's
+    user = config.live.user if int(config.live.user or "0", 16) else None
+    return _Asked(venue_url(config), candidates(config)[0], config.live.vault or user, user)
+
+
 def status(args: argparse.Namespace) -> int:
     """Ask the venue and print; 0 healthy, 1 degraded, 4 unreachable."""
-    url, coin = args.url, args.coin
+    asked = _Asked()
     if args.config is not None:
-        config = load_config(args.config, args.overrides)
-        url, coin = url or config.data.url, coin or config.market.coin
-    url, coin = url or MAINNET_URL, coin or "km:US500"
+        asked = _asked_by(load_config(args.config, args.overrides))
+    url, coin = args.url or asked.url, args.coin or asked.coin
+    user, owner = (asked.user, asked.owner) if args.user is None else (args.user, None)
     if args.user is not None and not ADDRESS.fullmatch(args.user):
-        raise InputError(f"{args.user!r} is no address; allowed: 0x and 40 hex digits", "--user")
+        # a key that was pasted in its place is not repeated
+        raise InputError(without_keys(f"{args.user!r} is no address"), "--user", "0x and 40 hex digits")
     try:
         client = VenueClient(url, timeout_s=ATTEMPT_S, retries=1, deadline_s=ATTEMPT_S)
     except ValueError as error:
         raise InputError(str(error), "--url") from error
 
     async def ask() -> VenueStatus:
-        return await asyncio.wait_for(read_venue(client, url, coin, args.user), DEADLINE_S)
+        return await asyncio.wait_for(read_venue(client, url, coin, user, owner=owner), DEADLINE_S)
 
     try:
         found = asyncio.run(ask())

@@ -27,6 +27,7 @@ from amm500_nautilus.monitor.errors import MonitorError
 from amm500_nautilus.runtime.exits import DONE
 from amm500_nautilus.runtime.node.state_folder import STATE_FOLDER
 from amm500_nautilus.runtime.rundir import PARTIAL
+from amm500_nautilus.runtime.subcommand import run_path
 
 
 Add = Callable[[str, Callable[[argparse.Namespace], int], str], argparse.ArgumentParser]
@@ -38,7 +39,7 @@ POLL_S = 0.2
 def register(add: Add) -> None:
     """Add the command's parser."""
     parser = add("dashboard", dashboard, "serve a read-only page of a run's journal, for a browser")
-    parser.add_argument("run", type=Path, help="a run directory, a state folder, or a journal file")
+    parser.add_argument("run", type=run_path, help="a run directory, a state folder, or a journal file")
     parser.add_argument(
         "--host", default=LOOPBACK, help="address to listen at; this machine alone by default"
     )

@@ -1,11 +1,11 @@
 """``amm500 report``: a run's tearsheet again, from the files of a finished run or from the journal of one that was killed."""
 
 import argparse
-import json
 from pathlib import Path
 
 from amm500_catalog.errors import InputError
 from amm500_nautilus.report.buffers import PARTIAL
+from amm500_nautilus.report.files import read_summary
 from amm500_nautilus.report.tearsheet import write_tearsheet
 from amm500_nautilus.report.terminal import print_summary
 from amm500_nautilus.runtime.exits import DONE
@@ -19,7 +19,7 @@ def report_again(args: argparse.Namespace) -> int:
     """Print a run's report and write its tearsheet; what is rebuilt from a journal goes into a folder of its own."""
     path: Path = args.run
     if (path / "summary.json").is_file() and args.number is None:
-        summary = json.loads((path / "summary.json").read_text(encoding="utf-8"))
+        summary = read_summary(path)
         write_tearsheet(path, summary)
         print_summary(summary, path)
         return DONE

@@ -19,13 +19,14 @@ from amm500_nautilus.runtime.backtest import check_ladder
 from amm500_nautilus.runtime.config import REAL_MODES
 from amm500_nautilus.runtime.config import RunConfig
 from amm500_nautilus.runtime.node.capital import capital_of
-from amm500_nautilus.runtime.node.capital import with_capital
+from amm500_nautilus.runtime.node.capital import sized
 from amm500_nautilus.runtime.node.gate import judge
 from amm500_nautilus.runtime.node.gate import paper_runs
 from amm500_nautilus.runtime.node.lock import SUPERVISOR_LOCK
 from amm500_nautilus.runtime.node.lock import require_mode
 from amm500_nautilus.runtime.node.market import MarketNow
 from amm500_nautilus.runtime.node.market import look_at_market
+from amm500_nautilus.runtime.node.market import look_at_reference
 from amm500_nautilus.runtime.node.paper import candidates
 from amm500_nautilus.runtime.node.paper import paper_endpoint
 from amm500_nautilus.runtime.node.state_folder import state_folder
@@ -229,7 +230,7 @@ def check_ladder_now(config: RunConfig, market: MarketNow, equity: Decimal) -> C
     shape = MarketShape(tick=float(instrument.price_increment), lot=float(instrument.size_increment))
     try:
         check_ladder(
-            with_capital(config, equity),
+            sized(config, equity),
             shape,
             market.mid,
             max_leverage=float(instrument.info["max_leverage"]),
@@ -257,6 +258,8 @@ def check_all(
     checks += check_extras(config, environ, dashboard=dashboard)
     checks += [check_alerts(environ), check_disk(state_folder(config))]
     market, status, url = look(config)
+    if said := look_at_reference(url, config):
+        checks.append(Check("reference", said))
     checks += [
         Check("venue", f"{url}: {market.sentence}"),
         check_clock(status),

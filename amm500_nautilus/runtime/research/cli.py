@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from amm500_catalog.errors import InputError
 from amm500_nautilus.research.gates import GATE_LEVERAGE
 from amm500_nautilus.runtime.config import load_config
 from amm500_nautilus.runtime.exits import DONE
@@ -10,14 +11,20 @@ from amm500_nautilus.runtime.exits import FAILED
 from amm500_nautilus.runtime.progress import Progress
 from amm500_nautilus.runtime.subcommand import Add
 from amm500_nautilus.runtime.subcommand import add_run_file
+from amm500_nautilus.runtime.subcommand import run_path
+from amm500_nautilus.runtime.subcommand import seed
 
 
 def sweep(args: argparse.Namespace) -> int:
     """Run a sweep, or what is left of one."""
     from amm500_nautilus.runtime.sweep.drive import run_sweep  # noqa: PLC0415
+    from amm500_nautilus.runtime.sweep.pool import require_cluster  # noqa: PLC0415
     from amm500_nautilus.runtime.sweep.report import print_sweep  # noqa: PLC0415
 
     config = load_config(args.config, args.overrides)
+    if args.address is not None:
+        # before the data is made, and before Ray, which ends the process when nobody answers
+        require_cluster(args.address)
     with Progress(quiet=args.quiet) as progress:
         result = run_sweep(
             config,
@@ -64,7 +71,12 @@ def proxy(args: argparse.Namespace) -> int:
         target_book=args.target_book,
         timezone=args.timezone,
     )
-    print_proxy(report, args.out)
+    try:
+        print_proxy(report, args.out)
+    except OSError as error:
+        raise InputError(
+            f"cannot be written ({error.strerror})", str(args.out), "a writable place"
+        ) from error
     return DONE
 
 
@@ -80,14 +92,17 @@ def calibrate_queue(args: argparse.Namespace) -> int:
 
 
 def _positive(text: str) -> int:
-    value = int(text)
+    value = int(text) if text.isdecimal() else 0
     if value < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not 1 or more")
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number of 1 or more")
     return value
 
 
 def _above_zero(text: str) -> float:
-    value = float(text)
+    try:
+        value = float(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number") from None
     if not 0 < value < float("inf"):
         raise argparse.ArgumentTypeError(f"{text} is not above 0")
     return value
@@ -106,7 +121,7 @@ def _register_montecarlo(add: Add) -> None:
         montecarlo,
         "bootstrap a run's minutes through the ledger: how likely liquidation is at 5, 10, 20 and 25x",
     )
-    sub.add_argument("run", type=Path, help="a finished run directory; montecarlo.json is written there")
+    sub.add_argument("run", type=run_path, help="a finished run directory; montecarlo.json is written there")
     sub.add_argument("--leverage", type=_positive, nargs="+", default=[5, 10, 20, 25], metavar="X")
     sub.add_argument("--paths", type=_positive, default=10_000)
     sub.add_argument("--days", type=_above_zero, default=30.0, help="trading days of a path")
@@ -116,7 +131,7 @@ def _register_montecarlo(add: Add) -> None:
         default=None,
         help="mean length of a block; from the data by default, an hour at least",
     )
-    sub.add_argument("--seed", type=int, default=1)
+    sub.add_argument("--seed", type=seed, default=1)
     sub.add_argument(
         "--sizing",
         choices=("proportional", "fixed"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import asdict
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 from typing import Literal
 
@@ -150,7 +151,14 @@ class SimulatorConfig:
         whole = steps >= 1 and math.isclose(steps, round(steps))
         _require(whole, "depth_interval_s", self.depth_interval_s, "1 s over a whole number")
         for name in ("daily_volume", "trend_s", "roughness", "bid_depth", "ask_depth", "size_hold_s"):
-            _require(getattr(self, name) > 0, name, getattr(self, name), "above 0")
+            _require(0 < getattr(self, name) < math.inf, name, getattr(self, name), "above 0")
+        _require(
+            0 < self.oracle_interval_s < math.inf, "oracle_interval_s", self.oracle_interval_s, "above 0"
+        )
+        for name in ("depth_deviation", "premium_deviation_bps"):
+            _require(0 <= getattr(self, name) < math.inf, name, getattr(self, name), "at least 0")
+        rate = self.funding_rate_hourly
+        _require(-0.04 <= rate <= 0.04, "funding_rate_hourly", rate, "-0.04 to 0.04")
         _require(0 <= self.trend_share <= 1, "trend_share", self.trend_share, "0 to 1")
         _require(self.touch_slack_ticks >= 0.5, "touch_slack_ticks", self.touch_slack_ticks, "at least 0.5")
         _require(self.prints_per_taker >= 1, "prints_per_taker", self.prints_per_taker, "at least 1")
@@ -160,6 +168,23 @@ class SimulatorConfig:
         )
         _require(
             self.liquidity is None or self.liquidity > 0, "liquidity", self.liquidity, "above 0, or null"
+        )
+        self._require_shapes()
+
+    def _require_shapes(self) -> None:
+        """Refuse weights, deviations, shares and quantiles that are no such thing."""
+        for name in ("level_weights", "level_deviations", "spread_shares"):
+            values = getattr(self, name)
+            _require(all(0 <= item < math.inf for item in values), name, values, "numbers of at least 0")
+        _require(sum(self.level_weights) > 0, "level_weights", self.level_weights, "above 0 in all")
+        steps = self.trade_size_quantiles
+        ordered = all(low[0] < high[0] and low[1] <= high[1] for low, high in pairwise(steps))
+        ends = bool(steps) and steps[0][0] == 0 and steps[-1][0] == 1 and steps[0][1] > 0
+        _require(
+            ordered and ends and steps[-1][1] < math.inf,
+            "trade_size_quantiles",
+            steps,
+            "(probability, size) pairs that rise from probability 0 to 1, sizes above 0",
         )
         shares = sum(self.spread_shares)
         _require(math.isclose(shares, 1.0, abs_tol=1e-6), "spread_shares", shares, "shares that sum to 1")
