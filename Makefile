@@ -70,5 +70,6 @@ mutants: $(STAMP) ## Break the code in named ways; each must turn a test red
 lock: $(BIN)/python ## Compile the pinned sets again
 	@bash scripts/make_locks.sh
 
-clean: ## Remove what the targets made
-	rm -rf $(VENV) $(ML_VENV) build dist runs .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
+# runs/ is kept: it holds the journals, halts and locks of paper and live runs, and the catalogue what was downloaded once
+clean: ## Remove environments, builds and caches; runs and data stay
+	rm -rf $(VENV) $(ML_VENV) build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache
