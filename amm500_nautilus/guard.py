@@ -47,7 +47,7 @@ class AccountEcho:
     """
 
     def __init__(self) -> None:
-        self._reported = 0.0
+        self.reported = 0.0
         self._cash = 0.0
         self._position_value = 0.0
         self._is_balance = False
@@ -64,7 +64,7 @@ class AccountEcho:
 
     def on_report(self, equity: float, position_value: float, *, is_balance: bool = False) -> None:
         """Take a reported equity with our own position's value then; ``is_balance`` if it leaves unrealised PnL out."""
-        self._reported, self._position_value, self._cash = equity, position_value, 0.0
+        self.reported, self._position_value, self._cash = equity, position_value, 0.0
         self._is_balance = is_balance
 
     def value_position(self, position_value: float) -> None:
@@ -102,8 +102,8 @@ class AccountEcho:
         """Return equity with our position worth ``position_value`` now, ``unrealized`` more than it cost."""
         if self._is_balance:
             # the engine's own account is reported at every fill, fees and realised PnL included
-            return self._reported + unrealized
-        return self._reported + self._cash + position_value - self._position_value
+            return self.reported + unrealized
+        return self.reported + self._cash + position_value - self._position_value
 
 
 class Guard:
@@ -154,6 +154,7 @@ class Guard:
         self._day = -1
         self._totals = ExposureTotals(leverage=leverage)
         self._mid = 0.0
+        self._is_priced = False
         self._limits = RiskLimits()
         self._limits_key: tuple[Any, ...] | None = None
         self._counted_ns = -1
@@ -292,7 +293,10 @@ class Guard:
         """Return what the risk engine is shown, the position and the equity at the mid of now."""
         echo, totals, lots = self.echo, self._totals, account.position_lots
         value = lots * self._mid * self._unit
-        equity = echo.equity(value, lots * (self._mid - account.entry_ticks) * self._unit)
+        # before the first book the account's own figure stands: no price of ours is as good as that of its report
+        equity = echo.reported
+        if self._is_priced:
+            equity = echo.equity(value, lots * (self._mid - account.entry_ticks) * self._unit)
         book_age, oracle_age, frozen = quotes.ages(ts_ns)
         maintenance = echo.maintenance_rate * abs(value)
         return RiskView(
@@ -340,6 +344,7 @@ class Guard:
         if touch is None:
             return
         self._mid = (touch[0] + touch[1]) * 0.5
+        self._is_priced = True
         if self._unvalued_lots:
             # the last report came before any price: what we held then is valued at the first one
             self.echo.value_position(self._unvalued_lots * self._mid * self._unit)

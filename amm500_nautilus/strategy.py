@@ -192,7 +192,9 @@ class MarketMaker(Strategy):
     def _read_account(self) -> None:
         account = self.cache.account_for_venue(self.config.instrument_id.venue)
         if account is not None and account.last_event is not None:
-            self._on_account_state(account.last_event)
+            # the engine reckons balances anew when a found position is booked: a report of the venue's own before it says more
+            whole = (event for event in reversed(account.events) if "equity" in event.info)
+            self._on_account_state(next(whole, account.last_event))
 
     def on_stop(self) -> None:
         """Cancel everything; nothing of ours stays resting."""

@@ -1,4 +1,4 @@
-"""An equity that nothing explains is asked for again, once, and not with every report that repeats it."""
+"""Which reports of the account count, and which are asked for again: one that nothing explains, once, not with every report that repeats it."""
 
 from collections.abc import Callable
 
@@ -38,3 +38,24 @@ def test_what_nothing_explains_is_asked_for_again(reports: dict[float, float], a
     account = scene.maker.cache.account_for_venue(scene.maker.instrument.venue).id.value
     assert [at for at, name in scene.maker.asked if name == account] == pytest.approx(asked)
     assert bool(scene.samples[-1].n_bids) != bool(asked)
+
+
+def test_a_start_goes_by_the_venue_s_own_report_also_behind_one_that_the_engine_reckoned() -> None:
+    found: list[tuple[float, float]] = []
+
+    def start_again(maker: Probe) -> None:
+        account = maker.cache.account_for_venue(maker.instrument.venue)
+        balances = [
+            {**each, "total": "77777"} for each in AccountState.to_dict(account.last_event)["balances"]
+        ]
+        balances = [{**each, "free": "77777", "locked": "0"} for each in balances]
+        own = {"info": {}, "balances": balances, "reported": False, "event_id": UUID4().value}
+        before = float(account.last_event.info["equity"])
+        account.apply(AccountState.from_dict(AccountState.to_dict(account.last_event) | own))
+        maker._is_account_told = False
+        maker._read_account()
+        found.append((maker._account.equity, before))
+
+    play(still(6), [(5.0, start_again)])
+    ((equity, before),) = found
+    assert equity == before

@@ -95,6 +95,20 @@ def test_a_position_that_a_restart_finds_is_worth_its_mark_until_the_first_book(
     assert desk.equity() == pytest.approx(995.0)
 
 
+@pytest.mark.parametrize("info", [{}, {"equity": "1000", "mark_price": "100.00"}])
+def test_before_the_first_book_no_equity_is_made_up(info: dict[str, str]) -> None:
+    # a short position of fifty contracts at 100.00, which nothing values yet, is worth neither 5,000 more nor less
+    desk = Desk(switches=SwitchConfig(drawdown=0.05, session_loss=50.0))
+    desk.quotes.touch = None
+    desk.lots, desk.entry = -5_000, float(MID)
+    desk.guard.on_account(info, 1_000.0, -5_000)
+    desk.judge(1.0)
+    assert desk.guard.engine.session.figures.peak == pytest.approx(1_000.0)
+    desk.lots = 0
+    desk.judge(2.0)
+    assert desk.guard.engine.session.figures.peak == pytest.approx(1_000.0)
+
+
 def test_a_report_with_its_own_mark_is_not_taken_for_implausible_when_the_mid_is_still_the_old_one() -> None:
     desk = running(switches=SwitchConfig(drawdown=1.0, session_loss=1e9))
     desk.fill(1.5, BUY, 50_000, MID)
