@@ -107,7 +107,8 @@ def test_an_order_that_ends_after_a_long_pause_of_its_fills_is_not_left_open(tmp
             await again.start()
 
             assert all(found.is_closed for found in again.cache.orders())
-            assert [str(fill.last_qty) for fill in fills_of(again)] == ["0.100", "0.400"]
+            # the older one may be found by itself, after the newer
+            assert sorted(str(fill.last_qty) for fill in fills_of(again)) == ["0.100", "0.400"]
             assert again.net() == Decimal("0.5")
             await again.stop()
 
