@@ -45,7 +45,10 @@ def config_of(folder: Path, days: int) -> RunConfig:
             "budget": {"enabled": False},
             # the engine's cost is what this measures: a maker that always rests at the touch loses, and would be halted, or
             # left with orders smaller than the venue takes
-            "risk": {"switches": {"session_loss": 1_000_000.0, "drawdown": 1.0}, "levels": {"max_drawdown": 1.0}},
+            "risk": {
+                "switches": {"session_loss": 1_000_000.0, "drawdown": 1.0},
+                "levels": {"max_drawdown": 1.0},
+            },
             "quoting": {
                 "model": "fixed_grid",
                 "fixed_grid": {"levels": 1, "spacing_ticks": 1, "offset_ticks": 1},
