@@ -10,6 +10,7 @@ import pytest
 
 from amm500_nautilus.monitor.supervisor import RescueError
 from amm500_nautilus.monitor.supervisor import UnseenError
+from amm500_nautilus.risk.flatten import FlattenConfig
 from amm500_nautilus.runtime.operate.direct import slice_of
 from hyperliquid_hip3.nonces import NonceCounter
 from hyperliquid_hip3.records import BookLevel
@@ -213,6 +214,19 @@ def test_while_only_post_only_orders_are_taken_one_rests_at_the_touch(left: Left
         for order in action["orders"]
     ]
     assert {"Ioc", "Alo"} <= set(tifs)
+
+
+def test_why_a_position_is_still_held_outlives_the_last_cancel(left: Left) -> None:
+    """The answer to the cancel of what rested at the touch says nothing of the orders that take."""
+    left.hold(1, "0.2")
+    left.trading.venue.faults.set("post_only_phase", only="exchange", times=-1)
+    # one order that takes and is refused, then one that rests to the end
+    swept = left.rescue(flatten_secs=2.0, flatten=FlattenConfig(retry_secs=0.1, passive_secs=60.0)).flatten()
+    assert swept.position == Decimal("0.2")
+    assert swept.words == (
+        "still held after 2 s: 0.2 km:US500 (Only post-only orders allowed immediately after network upgrade)"
+    )
+    assert left.trading.open_orders() == []
 
 
 def test_the_next_node_knows_the_trades_of_a_direct_close_as_its_own(left: Left) -> None:

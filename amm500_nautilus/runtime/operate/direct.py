@@ -233,6 +233,8 @@ class DirectDesk:
         )
         self._assets = assets
         self._refused = ""
+        # why the position is still held: an answer to a cancel does not take the place of it
+        self._unclosed = ""
         self._sent = 0
 
     # -- looking -----------------------------------------------------------------------------------------------------
@@ -382,7 +384,7 @@ class DirectDesk:
                 words="the position is 0",
             )
         left = ", ".join(f"{size:f} {coin}" for coin, size in sizes.items())
-        why = f" ({self._refused})" if self._refused else ""
+        why = f" ({self._unclosed})" if self._unclosed else ""
         return Swept(
             found=swept.found,
             left=swept.left,
@@ -449,7 +451,11 @@ class DirectDesk:
             reduce_only=True,
             cloid=cloid,
         )
+        self._refused = ""
         await self._act(order_action([spec]))
+        # an order that rests at the touch closes nothing yet: what refused the last one that takes still holds
+        if order.ioc or self._refused:
+            self._unclosed = self._refused
         return size
 
 
