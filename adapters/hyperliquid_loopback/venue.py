@@ -179,7 +179,8 @@ class LoopbackVenue:
     @property
     def requests(self) -> list[Json]:
         """The info and exchange requests that were read, in order of arrival, the last 10,000."""
-        return [] if self._http is None else [msgspec.json.decode(raw) for raw in self._http.requests]
+        # copied at one go: the venue's thread goes on adding
+        return [] if self._http is None else [msgspec.json.decode(raw) for raw in tuple(self._http.requests)]
 
     @property
     def request_count(self) -> int:

@@ -6,6 +6,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import httpx
+import msgspec
 import pytest
 
 from tests.loopback.venue_scene import COIN
@@ -61,6 +62,19 @@ def test_a_request_that_cannot_be_read_gets_the_venue_s_words(venue, door, conte
     reply = httpx.post(f"{venue.url}/{door}", content=content, headers=headers, trust_env=False)
     assert reply.status_code == status
     assert reply.text.startswith(text)
+
+
+def test_the_requests_can_be_looked_at_while_more_arrive(venue, monkeypatch):
+    ask(venue, type="allMids", dex="km")
+    known, decode = venue._http.requests, msgspec.json.decode
+
+    def decode_late(raw):
+        known.append(raw)
+        return decode(raw)
+
+    monkeypatch.setattr("hyperliquid_loopback.venue.msgspec.json.decode", decode_late)
+    assert [request["type"] for request in venue.requests] == ["allMids"]
+    assert venue.request_count == 2
 
 
 @pytest.mark.parametrize("door", ["info", "exchange"])
