@@ -386,6 +386,15 @@ class RunConfig(Section):
             )
         return self
 
+    @model_validator(mode="after")
+    def _check_reference(self) -> Self:
+        reference = self.strategy.reference
+        if reference is not None and reference == self.market.coin:
+            raise ValueError(
+                f"strategy.reference is {reference}, which is quoted itself; name its twin, for example xyz:SP500"
+            )
+        return self
+
     @property
     def on_end(self) -> Literal["flatten", "hold"]:
         """What becomes of a position at the end: as said, else hold in live and flatten elsewhere."""

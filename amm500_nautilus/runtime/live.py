@@ -478,7 +478,7 @@ def run(
         )
     preflight(config.live.cache)
     with open_desk(config, progress, approval) as desk:
-        if said := look_at_reference(desk.endpoint.url, config):
+        if said := look_at_reference(desk.endpoint.url, config, desk.market.coin):
             progress.say(said)
         instrument = desk.market.instrument
         shape = MarketShape(tick=float(instrument.price_increment), lot=float(instrument.size_increment))

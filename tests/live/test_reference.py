@@ -18,6 +18,7 @@ from tests.live.watched import Watched
 
 pytestmark = pytest.mark.live_node
 
+COIN = "km:US500"
 TWIN = "xyz:SP500"
 NAMED = f"strategy.reference={TWIN}"
 
@@ -49,11 +50,16 @@ def test_a_node_s_fair_value_follows_the_reference_market(venue: LoopbackVenue, 
     run.play(script)
 
 
-def test_a_reference_that_does_not_trade_there_or_a_recording_is_refused(venue: LoopbackVenue) -> None:
+def test_a_reference_that_is_not_there_or_quoted_or_recorded_is_refused(venue: LoopbackVenue) -> None:
     local = ROOT / "configs" / "local.yaml"
-    assert look_at_reference(venue.url, load_config(local)) == ""
-    assert look_at_reference(venue.url, load_config(local, [NAMED])).startswith(f"reference market: {TWIN}")
+    assert look_at_reference(venue.url, load_config(local), COIN) == ""
+    assert look_at_reference(venue.url, load_config(local, [NAMED]), COIN).startswith(
+        f"reference market: {TWIN}"
+    )
     with pytest.raises(InputError, match=r"strategy\.reference.*zz:NOPE is not listed"):
-        look_at_reference(venue.url, load_config(local, ["strategy.reference=zz:NOPE"]))
+        look_at_reference(venue.url, load_config(local, ["strategy.reference=zz:NOPE"]), COIN)
     with pytest.raises(InputError, match=r"live\.record"):
-        look_at_reference(venue.url, load_config(local, [NAMED, "live.record=true"]))
+        look_at_reference(venue.url, load_config(local, [NAMED, "live.record=true"]), COIN)
+    # where no candidate before it is listed, the twin is what is quoted
+    with pytest.raises(InputError, match=r"strategy\.reference.*xyz:SP500, which was chosen to be quoted"):
+        look_at_reference(venue.url, load_config(local, [NAMED]), TWIN)

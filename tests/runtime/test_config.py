@@ -96,6 +96,11 @@ def test_the_span_of_the_data(data: dict, start: int, end: int) -> None:
         ),
         pytest.param("name: x\nstrategy: {budget: {burst: 0}}\n", "burst", id="an empty burst"),
         pytest.param(
+            "name: x\nmarket: {coin: km:US500}\nstrategy: {reference: km:US500}\n",
+            "strategy.reference is km:US500, which is quoted itself",
+            id="a market that is its own twin",
+        ),
+        pytest.param(
             "name: x\nsimulator: {toxicity: deadly}\n", "simulator.toxicity", id="an unknown toxicity"
         ),
     ],

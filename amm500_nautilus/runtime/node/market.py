@@ -80,7 +80,7 @@ def look_at_market(url: str, coins: str | Sequence[str], *, key: str = "market.c
         raise SourceUnavailableError(f"{url}: {error}") from error
 
 
-def look_at_reference(url: str, config: RunConfig) -> str:
+def look_at_reference(url: str, config: RunConfig, quoted: str) -> str:
     """
     Return what is to be said of the run file's reference market, once it is known to trade; empty where there is none.
 
@@ -89,7 +89,8 @@ def look_at_reference(url: str, config: RunConfig) -> str:
     SourceUnavailableError
         If the venue does not answer within seconds.
     InputError
-        If it does not trade there, or the run is to be recorded: a recording holds one market, and could not be played again.
+        If it does not trade there, if it is the candidate that was chosen to be quoted, or if the run is to be recorded: a recording
+        holds one market, and could not be played again.
 
     """
     reference = config.strategy.reference
@@ -100,6 +101,12 @@ def look_at_reference(url: str, config: RunConfig) -> str:
             "true, and a recording holds the quoted market alone",
             "live.record",
             "false, or no strategy.reference",
+        )
+    if reference == quoted:
+        raise InputError(
+            f"{reference}, which was chosen to be quoted",
+            "strategy.reference",
+            "its twin, for example on another dex, or none",
         )
     found = look_at_market(url, reference, key="strategy.reference")
     return f"reference market: {found.coin} at {found.mid:g}"
