@@ -160,6 +160,9 @@ def test_a_place_that_is_taken_is_refused_before_the_data_is_made(
         pytest.param(["why", "empty"], "cannot be read", id="states without a line"),
         pytest.param(["why", "other"], "has no column seconds", id="another file"),
         pytest.param(["report", "broken"], "is not JSON", id="a broken summary"),
+        pytest.param(
+            ["report", "broken", "--out", "x"], "--out is not for a finished run", id="a report elsewhere"
+        ),
     ],
 )
 def test_a_command_that_can_do_nothing_says_so(

@@ -19,6 +19,12 @@ def report_again(args: argparse.Namespace) -> int:
     """Print a run's report and write its tearsheet; what is rebuilt from a journal goes into a folder of its own."""
     path: Path = args.run
     if (path / "summary.json").is_file() and args.number is None:
+        if args.out is not None:
+            raise InputError(
+                "--out is not for a finished run",
+                str(path),
+                "its tearsheet is in its own folder; leave --out away",
+            )
         summary = read_summary(path)
         write_tearsheet(path, summary)
         print_summary(summary, path)
