@@ -37,6 +37,12 @@ VIEWS: Final[dict[str, type]] = {
     "index_prices": IndexPriceUpdate,
     "mark_prices": MarkPriceUpdate,
 }
+# PIVOT is several to DuckDB
+READING: Final = (
+    duckdb.StatementType.SELECT,
+    duckdb.StatementType.EXPLAIN,
+    duckdb.StatementType.MULTI,
+)
 # columns that say something as text
 TEXTS: Final = {
     "aggressor_side": "CASE aggressor_side WHEN 1 THEN 'buy' WHEN 2 THEN 'sell' END AS side",
@@ -104,16 +110,23 @@ def connect(
 
 def query(root: str | CatalogStore, sql: str, storage_options: dict[str, Any] | None = None) -> Rows:
     """
-    Return the answer of one SQL statement over the views of :func:`connect`.
+    Return the answer of one SQL statement over the views of :func:`connect`; it reads and nothing else.
 
     Raises
     ------
     InputError
-        If DuckDB refuses the statement.
+        If DuckDB refuses the statement, or it is more than one, or would write or change something.
 
     """
     connection = connect(root, storage_options)
     try:
+        kinds = [statement.type for statement in connection.extract_statements(sql)]
+        if len(kinds) != 1 or kinds[0] not in READING:
+            raise InputError(
+                f"the query was refused ({', '.join(kind.name for kind in kinds) or 'it is empty'})",
+                "catalog query",
+                "one statement that reads, such as SELECT",
+            )
         answer = connection.execute(sql)
         columns = tuple(str(item[0]) for item in answer.description or ())
         return Rows(columns, tuple(tuple(row) for row in answer.fetchall()))

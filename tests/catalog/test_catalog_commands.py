@@ -204,6 +204,26 @@ def test_a_refused_query_names_the_views(filled: CatalogStore) -> None:
         catalog_query(filled.root, "SELECT * FROM nothing")
 
 
+@pytest.mark.parametrize(
+    ("sql", "kind"),
+    [
+        ("COPY (SELECT 1) TO '{out}'", "COPY"),
+        ("ATTACH '{out}'", "ATTACH"),
+        ("SELECT 1; DROP VIEW trades", "SELECT, DROP"),
+        (" ", "it is empty"),
+    ],
+)
+def test_a_query_reads_and_nothing_else(filled: CatalogStore, sql: str, kind: str, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    with pytest.raises(
+        InputError, match=rf"the query was refused \({kind}\); allowed: one statement that reads"
+    ):
+        catalog_query(filled.root, sql.format(out=out))
+    assert not out.exists()
+    pivoted = "PIVOT (SELECT 1 AS a, 2 AS b) ON a USING sum(b)"
+    assert catalog_query(filled.root, pivoted).rows == ((2,),)
+
+
 def test_long_answers_are_cut_with_a_count(filled: CatalogStore) -> None:
     text = catalog_query(filled.root, "SELECT price FROM trades").text(limit=10)
     assert text.splitlines()[-1] == "... 50 more rows"
