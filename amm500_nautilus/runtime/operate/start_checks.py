@@ -258,7 +258,7 @@ def check_all(
     checks += check_extras(config, environ, dashboard=dashboard)
     checks += [check_alerts(environ), check_disk(state_folder(config))]
     market, status, url = look(config)
-    if said := look_at_reference(url, config):
+    if said := look_at_reference(url, config, market.coin):
         checks.append(Check("reference", said))
     checks += [
         Check("venue", f"{url}: {market.sentence}"),
