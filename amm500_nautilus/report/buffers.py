@@ -7,15 +7,18 @@ import os
 from array import array
 from collections.abc import Iterable
 from collections.abc import Mapping
+from io import RawIOBase
+from io import StringIO
 from pathlib import Path
 from typing import Any
-from typing import TextIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 
 PARTIAL = ".partial"
+# characters of rows that are gathered before they are written
+BUFFERED = 1 << 16
 
 
 def replace_with(path: Path, text: str) -> None:
@@ -108,29 +111,60 @@ class CsvStream:
     columns : Iterable[str]
         The header; a row's other keys are left out, missing ones are empty.
 
+    Attributes
+    ----------
+    is_patient : bool
+        Whether rows that cannot be written (a full disk) wait in memory for the next attempt: a run on the wall clock has orders to
+        look after. Without it ``OSError`` is raised, as it always is by ``close``.
+    trouble : str
+        Why rows wait, empty when none do.
+
     """
 
     def __init__(self, path: Path, columns: Iterable[str]) -> None:
         self._path = path
         self._partial = path.with_name(path.name + PARTIAL)
         self._columns = tuple(columns)
-        self._file: TextIO | None = self._partial.open("w", encoding="utf-8", newline="", buffering=1 << 16)
-        self._writer = csv.writer(self._file, lineterminator="\n")
+        self.is_patient = False
+        self.trouble = ""
+        # unbuffered: what a nearly full disk took of a write is known, and nothing is written twice
+        self._file: RawIOBase | None = self._partial.open("wb", buffering=0)
+        self._text = StringIO()
+        self._waiting = b""
+        self._writer = csv.writer(self._text, lineterminator="\n")
         self._writer.writerow(self._columns)
 
     def write(self, row: Mapping[str, Any]) -> None:
         """Write one row; None is an empty cell."""
         self._writer.writerow([row.get(name) for name in self._columns])
+        if self._text.tell() > BUFFERED:
+            self.flush()
 
     def flush(self) -> None:
         """Hand what is buffered to the operating system."""
-        if self._file is not None:
-            self._file.flush()
+        if self._file is None:
+            return
+        try:
+            self._write_out(self._file)
+        except OSError as error:
+            if not self.is_patient:
+                raise
+            self.trouble = f"{self._path.name}: {error.strerror}"
+
+    def _write_out(self, file: RawIOBase) -> None:
+        if self._text.tell():
+            self._waiting += self._text.getvalue().encode()
+            self._text.seek(0)
+            self._text.truncate()
+        while self._waiting:
+            self._waiting = self._waiting[file.write(self._waiting) or 0 :]
+        self.trouble = ""
 
     def close(self) -> None:
         """Close the file and give it its final name; closing twice does nothing."""
         if self._file is None:
             return
+        self._write_out(self._file)
         self._file.close()
         self._file = None
         os.replace(self._partial, self._path)  # noqa: PTH105

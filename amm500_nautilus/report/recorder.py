@@ -89,6 +89,8 @@ class RunRecorder:
         Levels below 0 are orders outside the ladder.
     account_interval_s : float
         Account states closer than this to the last written one are left out of ``account.csv``; 0 writes all.
+    is_patient : bool, default False
+        Whether rows wait in memory while the disk takes none, and ``trouble`` says so; otherwise ``OSError`` ends the run.
 
     """
 
@@ -106,6 +108,7 @@ class RunRecorder:
         band_bps: float = 50.0,
         level_of: Callable[[str], int | None] | None = None,
         account_interval_s: float = 60.0,
+        is_patient: bool = False,
     ) -> None:
         self._out_dir = Path(out_dir)
         self._instrument_id = instrument.id
@@ -118,6 +121,8 @@ class RunRecorder:
         self.sessions = merge_sessions(sessions or [(start_ns, end_ns)], start_ns, end_ns)
         self.uptime = UptimeMeter(self.sessions, band_bps)
         self._open_streams()
+        for stream in self._streams:
+            stream.is_patient = is_patient
         self._join = FillJoin(self._fills.write, Decimal(str(instrument.size_increment)))
         self._equity = ColumnBuffer(integers=("ts_ns", "session", "fills_cum", "actions_cum", "rejected_cum"))
         self._quotes = ColumnBuffer(integers=("ts_ns", "n_bids", "n_asks"), texts=("state",))
@@ -152,6 +157,11 @@ class RunRecorder:
         )
         for topic, handler in self._subscriptions:
             msgbus.subscribe(topic, handler, priority=PRIORITY)
+
+    @property
+    def trouble(self) -> str:
+        """Why rows wait to be written, empty when none do."""
+        return next((stream.trouble for stream in self._streams if stream.trouble), "")
 
     # -- the venue's side (VenueListener) -----------------------------------------------------------------------------
 

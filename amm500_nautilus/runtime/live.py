@@ -305,6 +305,7 @@ class LiveRun:
             # the run ends a little after its time: orders are canceled and a position is closed first
             end_ns=start_ns + int((seconds_of(self._config.live.duration) + 600) * NS),
             level_of=maker.level_of,
+            is_patient=True,
         )
         books.bind(self._monitor.join(node, maker, books, self._market.instrument, recorder))
         return recorder

@@ -82,7 +82,7 @@ def test_a_full_disk_lets_the_position_only_shrink_and_loses_nothing(
     venue: LoopbackVenue, tmp_path: Path
 ) -> None:
     run = Watched(venue, tmp_path)
-    with small_disk(run.monitor):
+    with small_disk(run.directory.path):
 
         def script(run: Watched) -> None:
             run.quoting()

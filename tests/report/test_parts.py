@@ -1,7 +1,10 @@
 """The recorder's parts: column buffers, CSV streams, joining fills, the budget's words."""
 
+import errno
 import math
+import os
 from decimal import Decimal
+from io import RawIOBase
 from types import SimpleNamespace
 
 import pandas as pd
@@ -134,6 +137,50 @@ def test_a_stream_has_its_final_name_only_when_closed(tmp_path):
     stream.close()
     assert (tmp_path / "x.csv").read_text() == "a,b\n1,\n"
     assert [path.name for path in tmp_path.iterdir()] == ["x.csv"]
+
+
+class SmallDisk:
+    """A file on a disk with room for so many bytes, which takes what fits and then nothing."""
+
+    def __init__(self, file: RawIOBase, room: int) -> None:
+        self.file, self.room = file, room
+
+    def write(self, data: bytes) -> int:
+        taken = min(len(data), self.room)
+        if not taken:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        self.room -= taken
+        return self.file.write(data[:taken])
+
+    def close(self) -> None:
+        self.file.close()
+
+
+def test_rows_that_the_disk_does_not_take_wait_and_are_written_once(tmp_path):
+    stream = CsvStream(tmp_path / "x.csv", ("a", "b"))
+    stream.is_patient = True
+    disk = stream._file = SmallDisk(stream._file, room=7)
+    for number in range(3):
+        stream.write({"a": number, "b": "é"})
+        stream.flush()
+    assert stream.trouble == "x.csv: No space left on device"
+    with pytest.raises(OSError, match="No space left"):
+        stream.close()
+    disk.room = 1_000
+    stream.write({"a": 3})
+    stream.flush()
+    assert stream.trouble == ""
+    stream.close()
+    assert (tmp_path / "x.csv").read_text() == "a,b\n0,é\n1,é\n2,é\n3,\n"
+
+
+def test_a_backtest_s_stream_does_not_wait_for_the_disk(tmp_path):
+    stream = CsvStream(tmp_path / "x.csv", ("a",))
+    disk = stream._file = SmallDisk(stream._file, room=0)
+    with pytest.raises(OSError, match="No space left"):
+        stream.write({"a": "x" * 100_000})
+    disk.room = 1 << 20
+    stream.close()
 
 
 def test_json_that_cannot_be_written_leaves_the_old_file(tmp_path):

@@ -44,3 +44,31 @@ def test_what_was_asked_for_before_the_stream_went_down_again_does_not_bring_it_
 def test_a_frame_that_could_not_be_read_counts_until_everything_was_asked_for(node: NodeMonitor) -> None:
     assert say(node, NoticeKind.STREAM_DOWN, "a frame could not be read: user: not a list")
     assert not say(node, NoticeKind.RECONCILED)
+
+
+class Files:
+    """What a recorder says of its files."""
+
+    trouble = ""
+
+
+def test_files_that_cannot_be_written_are_told_once_and_so_is_their_return(
+    node: NodeMonitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    events: list[tuple[str, str]] = []
+    alerts: list[tuple[str, str]] = []
+    monkeypatch.setattr(node.monitor, "tick", lambda: None)
+    monkeypatch.setattr(node.monitor, "event", lambda kind, text: events.append((kind, text)))
+    monkeypatch.setattr(node.monitor, "alert", lambda kind, _, text: alerts.append((kind, text)))
+    files = Files()
+    node._recorder = files  # type: ignore[assignment]
+    for trouble in ("", "fills.csv: No space left on device", "fills.csv: No space left on device", "", ""):
+        files.trouble = trouble
+        node.tick()
+    assert events == [
+        ("files", "fills.csv: No space left on device"),
+        ("files", "the run directory is written again"),
+    ]
+    assert alerts == [
+        ("files", "fills.csv: No space left on device; rows wait in memory, the journal has them as well")
+    ]

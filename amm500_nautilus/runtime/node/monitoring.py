@@ -62,6 +62,8 @@ UNREAD = "the account cannot be read"
 GARBLED = "a frame could not be read"
 # the net transfers that the journal has rows of, by the account's own count
 TRANSFERS = "net_transfers"
+# what is said when the run directory takes no rows
+FILES = "files"
 # what the venue's side says once and a person must end
 DEMANDED = {
     NoticeKind.SECOND_TRADER: reasons.SECOND_TRADER,
@@ -386,6 +388,8 @@ class NodeMonitor:
         self._known_transfers: Decimal | None = None
         self._desk: MakerDesk | None = None
         self._is_reported = False
+        self._recorder: RunRecorder | None = None
+        self._told_trouble = ""
         self._msgbus: Any = None
         self._subscriptions: tuple[tuple[str, Callable[[Any], None]], ...] = ()
         self._is_down = self._is_unread = self._is_unsure = False
@@ -432,6 +436,7 @@ class NodeMonitor:
             maker.on_load(with_new_session(self._saved) if self._is_new_account else dict(self._saved))
         maker.conditions = self._conditions
         clock = node.kernel.clock
+        self._recorder = recorder
         self._tick = float(instrument.price_increment)
         desk = self._desk = MakerDesk(maker, clock.timestamp_ns, books.account, self._stop, self._tick)
         self._msgbus = node.kernel.msgbus
@@ -488,6 +493,13 @@ class NodeMonitor:
     def tick(self) -> None:
         """Do what is due; call it a few times a second."""
         self.monitor.tick()
+        trouble = "" if self._recorder is None else self._recorder.trouble
+        if trouble != self._told_trouble:
+            self._told_trouble = trouble
+            self.monitor.event(FILES, trouble or "the run directory is written again")
+            if trouble:
+                text = f"{trouble}; rows wait in memory, the journal has them as well"
+                self.monitor.alert(FILES, "the run directory cannot be written", text)
 
     async def close(self, outcome: str) -> bool:
         """End; ``outcome`` is ``done``, ``halted``, ``stopped`` or what failed. Return whether all is on disk."""
