@@ -43,7 +43,8 @@ class EquityCheck:
         self._believed: tuple[float, float] | None = None
         # since then: cash of fills, funding and transfers; and transfers alone
         self._told = self._transfers = 0.0
-        self._doubted_ns = 0
+        # since when a part has been asked for again, and how much it was then
+        self._doubted_ns, self._doubted = 0, 0.0
         # since when the part is over the limit; 0 while it is not
         self._over_ns = 0
         self.apart = 0.0
@@ -98,9 +99,12 @@ class EquityCheck:
     def _is_doubtful(self, now_ns: int, apart: float, before: float) -> bool:
         """Return whether to ask again before what is apart counts: it is large, or it is a transfer that equity does not hold yet."""
         early = abs(apart + self._transfers) < 0.5 * abs(self._transfers)
-        if not early and abs(apart) <= DOUBT_SHARE * self._limit * before:
+        least = DOUBT_SHARE * self._limit * before
+        if not early and abs(apart) <= least:
             return False
-        self._doubted_ns = self._doubted_ns or now_ns
+        if not self._doubted_ns or abs(apart - self._doubted) > least:
+            # another amount than the one that has been waited for
+            self._doubted_ns, self._doubted = now_ns, apart
         return now_ns - self._doubted_ns < DOUBT_SECS * NS_PER_SECOND
 
     def _believe(self, equity: float, position_value: float) -> None:

@@ -5,6 +5,7 @@ from math import nan
 from typing import Any
 
 import pytest
+from hypothesis import example
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -139,6 +140,8 @@ def test_after_a_restart_it_is_apart_still_unless_equity_went_on_without_it() ->
     st.lists(st.tuples(st.floats(-300, 300), st.sampled_from(["equity", "transfer", "both"])), max_size=12),
     st.floats(0.1, 30),
 )
+# one that is told late is still waited for when the next comes
+@example([(1.0, "equity"), (21.0, "equity")], 11.0)
 def test_whatever_comes_first_what_is_shown_never_moves_by_a_transfer_for_long(
     moves: list[tuple[float, str]], step: float
 ) -> None:
