@@ -8,6 +8,7 @@ from typing import Any
 from amm500_nautilus.orders import RISK_LEVEL
 from amm500_nautilus.orders import OrderTable
 from amm500_nautilus.quoting.engine import QuoteEngine
+from amm500_nautilus.quoting.skew import exposure_limit
 from amm500_nautilus.quoting.types import BUY
 from amm500_nautilus.quoting.types import AccountView
 from amm500_nautilus.quoting.types import Place
@@ -308,7 +309,9 @@ class Guard:
             entry=account.entry_ticks * self._tick,
             mark=self._mid * self._tick,
             leverage=self._leverage_of(account.leverage),
-            exposure_limit=equity * account.leverage,
+            exposure_limit=exposure_limit(
+                equity, account.leverage, basis=quotes.config.basis, max_exposure=quotes.config.max_exposure
+            ),
             max_leverage=self._max_leverage,
             margin_ratio=echo.margin_ratio,
             maintenance_ratio=maintenance / equity if equity > 0 else 0.0,

@@ -30,7 +30,9 @@ class Quotes:
 
     def __init__(self, mid: float = MID) -> None:
         self.funding_rate = 0.0
-        self.config = SimpleNamespace(rebalance=SimpleNamespace(ioc_through_bps=1.0))
+        self.config = SimpleNamespace(
+            rebalance=SimpleNamespace(ioc_through_bps=1.0), basis="leverage", max_exposure=0.0
+        )
         self.obeyed: list[RiskLimits] = []
         self.move(mid)
 

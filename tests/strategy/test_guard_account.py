@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from amm500_nautilus.risk.config import BreakerConfig
 from amm500_nautilus.risk.config import SwitchConfig
 from amm500_nautilus.risk.types import Act
 from amm500_nautilus.risk.types import RiskState
@@ -38,6 +39,18 @@ def again(desk: Desk, **sections: Any) -> Desk:
     fresh.guard.load(json.loads(json.dumps(desk.guard.save())))
     fresh.lots = desk.lots
     return fresh
+
+
+@pytest.mark.parametrize(("max_exposure", "pauses"), [(0.0, False), (10_000.0, False), (1_000.0, True)])
+def test_a_position_that_grows_fast_is_measured_by_what_may_be_used(
+    max_exposure: float, pauses: bool
+) -> None:
+    # 600 of equity times leverage, 10,000, are 6 %; of 1,000 they are 60 %
+    desk = running(breakers=BreakerConfig(velocity_widen=0.05, velocity_pause=0.10))
+    desk.quotes.config.max_exposure = max_exposure
+    desk.judge(2.0)
+    desk.fill(2.5, BUY, 6_000, MID)
+    assert ("position_velocity" in desk.judge(3.0).reasons) == pauses
 
 
 # -- liquidation ---------------------------------------------------------------------------------------------------------
