@@ -122,7 +122,7 @@ def merge(frames: Iterable[BookFrame]) -> MergedBook:
 
     The newest frame (by exchange time, then receive time) is taken whole; each older one that reaches deeper adds the levels worse than
     everything the newer ones show, so a price that a newer frame shows as gone does not come back. One that reaches no deeper than a newer
-    one did says nothing any more: what it alone shows lies where the market was. Sound frames never make a crossed book:
+    one did is looked at only in front of an older one that does: what it alone shows lies where the market was. Sound frames never make a crossed book:
     all levels of a side lie at or beyond the newest frame's own touch.
     """
     newest_first = sorted(frames, key=_newness, reverse=True)
@@ -185,21 +185,26 @@ def _newness(frame: BookFrame) -> tuple[int, int]:
 def _side(newest_first: Sequence[BookFrame], side: int) -> tuple[MergedLevel, ...]:
     is_worse = gt if side == BUY else lt
     merged: list[MergedLevel] = []
+    # what a frame that reaches no deeper shows beyond the newer ones: it counts only in front of one that reaches deeper
+    passed: list[MergedLevel] = []
     # the worst price that the frames so far show; below it they say nothing
     edge: Decimal | None = None
     reach = 0
     for frame in newest_first:
-        if DEPTH[frame.source] <= reach:
-            continue
-        reach = DEPTH[frame.source]
         levels = frame.bids if side == BUY else frame.asks
         stamp = (frame.ts_ns, frame.recv_ns, frame.source)
-        merged += [
+        shown = [
             MergedLevel(*level, *stamp)
             for level in levels
             # a zero size would be refused by the engine
             if level.size and (edge is None or is_worse(edge, level.price))
         ]
+        if DEPTH[frame.source] > reach:
+            reach = DEPTH[frame.source]
+            merged += passed + shown
+            passed = []
+        else:
+            passed += shown
         if len(levels) < DEPTH[frame.source]:
             # it shows the whole side: anything worse in an older frame is gone
             break

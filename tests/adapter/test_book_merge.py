@@ -111,6 +111,32 @@ def test_an_empty_side_of_the_newest_message_empties_the_side():
     assert not book.is_empty
 
 
+def test_an_empty_side_between_two_books_ends_the_older_one():
+    nothing = frame(BBO, 200, [], [101])
+    fast = frame(FAST, 300, [100, 99, 98, 97, 96], [101, 102, 103, 104, 105])
+    book = merge([frame(DEFAULT, 100, range(95, 75, -1), range(101, 121)), nothing, fast])
+
+    assert prices(book.bids) == [100, 99, 98, 97, 96]
+    # the other side was never empty
+    assert len(book.asks) == 20
+
+
+def test_a_touch_that_lies_behind_a_newer_book_is_newer_than_an_older_book():
+    touch = frame(BBO, 200, [], [118], size="4")
+    fast = frame(FAST, 300, [], [101, 102, 103, 104, 105])
+    deep = frame(DEFAULT, 100, [], range(106, 126), size="2")
+    asks = merge([deep, touch, fast]).asks
+
+    # at 200 nothing was better than 118, and there were four of it
+    assert [(float(level.price), str(level.size)) for level in asks[5:8]] == [
+        (118, "4"),
+        (119, "2"),
+        (120, "2"),
+    ]
+    # alone it only says where the market was
+    assert prices(merge([touch, fast]).asks) == [101, 102, 103, 104, 105]
+
+
 def test_of_two_messages_of_one_block_the_one_received_later_wins():
     early = frame(FAST, 100, [100, 99, 98, 97, 96], [101, 102, 103, 104, 105], recv=110)
     late = frame(BBO, 100, [100], [101], recv=120, size="7")
