@@ -311,12 +311,19 @@ class _SidePass:
                 waiting.append(order)
                 continue
             price, lots = order.price_ticks, order.lots
+            found = -1
             for at, (index, target, low, high, wanted, slack) in enumerate(bands):
                 if low <= (price - target) * side <= high and -slack <= lots - wanted <= slack:
-                    del bands[at]
-                    open_levels.remove(index)
-                    self._standing[order.key] = index
-                    break
+                    if index == order.level:
+                        # its own level, which another had taken: nobody else has to move for it
+                        found = at
+                        break
+                    if found < 0:
+                        found = at
+            if found >= 0:
+                index = bands.pop(found)[0]
+                open_levels.remove(index)
+                self._standing[order.key] = index
             else:
                 exposed = (price - near_limit) * side > 0
                 if exposed or order.since_ns <= self._old_ns:
@@ -356,6 +363,7 @@ class _SidePass:
             level = levels[index]
             price = self._free_price(side, level.price_ticks)
             if not _crosses(side, price, other_best):
+                self._taken.add(price)
                 value = MISSING * level.lots / (1 + 0.1 * index)
                 out.append((value, Place(side, price, level.lots, index)))
 
@@ -363,7 +371,6 @@ class _SidePass:
         """Return the price, or the next one away from fair value that no order of ours holds: two at one price share a queue."""
         while price in self._taken and price != own:
             price -= side
-        self._taken.add(price)
         return price
 
     def _modify(
@@ -383,6 +390,10 @@ class _SidePass:
             return
         if _crosses(side, price, other_best):
             return
+        if price == order.price_ticks and abs(order.lots - level.lots) <= self._size * level.lots:
+            # every price between here and its level is held by another of ours
+            return
+        self._taken.add(price)
         distance = max(1.0, (self._fair - price) * side)
         off = (order.price_ticks - price) * side
         # an order too near loses money, one too far only misses a fill

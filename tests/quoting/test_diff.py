@@ -4,6 +4,7 @@ from dataclasses import replace
 from itertools import count
 
 import pytest
+from hypothesis import example
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -197,6 +198,24 @@ def test_the_reduce_only_order_at_the_touch_is_kept_apart_from_the_ladder() -> N
     assert changes(held) == (Cancel("r"),)
 
 
+def test_of_two_orders_of_one_level_the_one_that_fits_it_stays_though_it_fits_another_too() -> None:
+    # 100 +-25/50 and 140 +-35/70 ticks from fair: 139 fits both levels, 101 the first alone
+    bids = (Level(9_900, 10), Level(9_860, 10))
+    strays = [RestingOrder("a", 1, 9_899, 10, 0, 1), RestingOrder("b", 1, 9_861, 10, 0, 1)]
+    assert changes(strays, bids=bids) == ()
+
+
+def test_an_order_whose_way_to_its_level_is_held_by_our_own_is_not_sent_where_it_is() -> None:
+    # ten asks a tick apart: the eleventh order can only be behind them, level 1's price is held by level 0's order
+    row = tuple(Level(10_000 + at, 5) for at in range(1, 11))
+    held = [RestingOrder("first", -1, 10_002, 5, 0, 0)]
+    held += [RestingOrder(f"o{at}", -1, 10_000 + at, 5, 0, at - 1) for at in range(3, 11)]
+    held.append(RestingOrder("late", -1, 10_011, 5, 0, 1))
+    assert changes(held, bids=(), asks=row) == ()
+    # where there is room, it goes
+    assert changes(held[:1] + held[2:], bids=(), asks=row[:2] + row[3:]) == (Modify("late", 10_003, 5, 1),)
+
+
 ladders = st.integers(1, 15).flatmap(
     lambda n: st.tuples(
         st.lists(st.integers(1, 400), min_size=n, max_size=n, unique=True).map(sorted),
@@ -220,7 +239,20 @@ def fits(side: int, level: Level, held: RestingOrder) -> bool:
     return abs(nearer) <= band and abs(held.lots - level.lots) <= CONFIG.size_tolerance * level.lots
 
 
+SETTLED = 4
+ROW = list(range(1, 11))
+
+
 @given(bid=ladders, ask=ladders, raw=orders)
+# a bid that rests above fair value holds the nearest asks back, and a row of asks leaves them no price but behind it
+@example(([1], [5]), (ROW, [5, 11, *[5] * 8]), [(1, -2, 1, 0), (-1, 1, 1, 1)])
+@example(([1], [5]), (ROW, [5] * 10), [(1, -2, 1, 0), (-1, 1, 1, 0), (-1, 4, 1, 0)])
+# two orders of one level, and one of them fits the level before it too
+@example(
+    ([1, 2, 3, 9, 10, 11, 12, 17, 65, 138, 205, 206], [*[5] * 9, 24, 8, 12]),
+    ([1], [5]),
+    [*[(1, 0, 1, 0)] * 5, (1, 11, 3, 11), (1, 154, 7, 3), (1, 0, 1, 0), (1, 143, 36, 0)],
+)
 def test_applying_the_changes_gives_the_plan_within_tolerance(
     bid: tuple[list[int], list[int]], ask: tuple[list[int], list[int]], raw: list[tuple[int, int, int, int]]
 ) -> None:
@@ -229,7 +261,8 @@ def test_applying_the_changes_gives_the_plan_within_tolerance(
         RestingOrder(f"o{i}", side, 10_000 - side * distance, lots, 0, level)
         for i, (side, distance, lots, level) in enumerate(raw)
     ]
-    for _ in range(2):  # a change that would reach our own order across waits for the next cycle
+    # a change that would reach our own order across waits for the next cycle, and may find its price held by then
+    for _ in range(SETTLED):
         sent = changes(resting, bids=bids, asks=asks)
         assert len(sent) <= len(resting) + len(bids) + len(asks)
         resting = apply(resting, sent)
