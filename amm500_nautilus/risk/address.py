@@ -72,10 +72,7 @@ class WeightMeter:
 
     def left(self, ts_ns: int) -> int:
         """Return the weight that may still be used; negative once over the limit."""
-        horizon = (ts_ns - int(WEIGHT_WINDOW_SECS * NS_PER_SECOND)) // NS_PER_SECOND
-        seconds = self._seconds
-        while seconds and seconds[0][0] < horizon:
-            self._used -= seconds.popleft()[1]
+        self._forget(ts_ns)
         return self._limit - self._used
 
     def spend(self, ts_ns: int, weight: int) -> None:
@@ -84,8 +81,17 @@ class WeightMeter:
         if self._seconds and self._seconds[-1][0] == second:
             self._seconds[-1][1] += weight
         else:
+            # where no limit holds, nobody asks what is left
+            self._forget(ts_ns)
             self._seconds.append([second, weight])
         self._used += weight
+
+    def _forget(self, ts_ns: int) -> None:
+        """Drop what is older than the window."""
+        horizon = (ts_ns - int(WEIGHT_WINDOW_SECS * NS_PER_SECOND)) // NS_PER_SECOND
+        seconds = self._seconds
+        while seconds and seconds[0][0] < horizon:
+            self._used -= seconds.popleft()[1]
 
 
 class AddressMeter:

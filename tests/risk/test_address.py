@@ -107,6 +107,14 @@ def test_open_orders_grow_with_volume() -> None:
     assert (budget.open_order_room(990), budget.open_order_room(2_000)) == (11, 0)
 
 
+def test_weight_that_nobody_asks_for_is_forgotten_all_the_same() -> None:
+    meter = WeightMeter(100)
+    for second in range(10_000):
+        meter.spend(second * SECOND, 1)
+    assert len(meter._seconds) <= 62
+    assert meter.left(9_999 * SECOND) == 100 - 61
+
+
 def test_weight_is_one_and_one_more_for_each_forty() -> None:
     assert [exchange_weight(batch) for batch in (1, 39, 40, 79, 80)] == [1, 1, 2, 2, 3]
     meter = WeightMeter(100)
