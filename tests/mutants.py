@@ -194,7 +194,7 @@ MUTANTS = (
         'out.append("book_stale")\n',
         "pass\n",
         (
-            f"{LIFE_TESTS}::test_two_seconds_without_any_market_data_cancel_everything_and_quoting_resumes_with_the_data",
+            f"{LIFE_TESTS}::test_two_seconds_without_any_market_data_cancel_everything_until_thirty_seconds_of_fresh_data",
         ),
     ),
     Mutant(
