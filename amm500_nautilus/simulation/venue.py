@@ -158,6 +158,9 @@ class VenueModule(SimulationModule):
                 self._client.wind_up(present)  # type: ignore[union-attr]
         if ts_now >= self._clockwork.wake_ns:
             self._clockwork.wake(ts_now)
+            if self.care is not None:
+                # a position that is held for days makes an account report every few seconds, and no fill
+                self.care.settle(ts_now)
         ledger = self._ledger
         if not ledger.safe_low <= ledger.mid2_ticks <= ledger.safe_high and client is not None:
             self.liquidator.act(ts_now - self._lag_ns, client)

@@ -10,12 +10,15 @@ from amm500_nautilus.simulation.engine_care import keep_engine_flat
 from amm500_nautilus.simulation.matching import IdleMatching
 from amm500_nautilus.simulation.matching import rest_matching
 from amm500_nautilus.simulation.setup import add_simulated_venue
+from tests.simulation.market import SECOND
+from tests.simulation.market import T0
 from tests.simulation.market import Quoter
 from tests.simulation.market import QuoterConfig
 from tests.simulation.market import Recorder
 from tests.simulation.market import generate
 from tests.simulation.market import load
 from tests.simulation.market import make_engine
+from tests.simulation.market import quote
 from tests.simulation.script import IID
 from tests.simulation.script import INSTRUMENT
 
@@ -88,6 +91,28 @@ def test_an_account_that_the_engine_reckons_is_reported_as_without_care() -> Non
     kept, plain = Scene(care=True, account="nautilus"), Scene(care=False, account="nautilus")
     assert len(kept.states) == len(plain.states)
     assert kept.balance == plain.balance
+
+
+def test_reports_of_a_position_held_for_hours_without_a_fill_do_not_pile_up() -> None:
+    engine, records = make_engine(), Recorder()
+    venue = add_simulated_venue(engine, instrument=INSTRUMENT, config=VenueConfig(), seed=1, listener=records)
+    keep_engine_flat(engine, venue)
+    seconds, hours = 100, 8
+    market = generate(IID, seconds, trades_per_s=4.0)
+    # then nobody trades any more: the touch stands, away from whatever rests
+    still = [
+        quote(IID, T0 + (seconds + 5 * at) * SECOND, 68_900, 10, 69_100, 10) for at in range(hours * 720)
+    ]
+    load(engine, market + still)
+    engine.add_strategy(Quoter(QuoterConfig(instrument_id=IID, levels=1, limit=100)))
+    engine.run()
+    assert venue.ledger.position_lots != 0
+    last = max(fill.ts_ns for fill in records.fills)
+    assert last < T0 + 2 * seconds * SECOND
+    account = engine.portfolio.account(IID.venue)
+    # every five seconds one: those of two hours, and of the hour until old ones are dropped
+    assert len(account.events) <= 3 * 720 + 10
+    engine.dispose()
 
 
 @pytest.mark.parametrize("held", [None, object()])
