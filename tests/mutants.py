@@ -193,9 +193,7 @@ MUTANTS = (
         f"{QUOTING}/fair.py",
         'out.append("book_stale")\n',
         "pass\n",
-        (
-            f"{LIFE_TESTS}::test_two_seconds_without_any_market_data_cancel_everything_until_thirty_seconds_of_fresh_data",
-        ),
+        ("tests/quoting/test_fair.py::test_a_book_without_messages_for_two_seconds_is_stale",),
     ),
     Mutant(
         "budget reserve ignored",
