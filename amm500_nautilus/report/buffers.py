@@ -181,3 +181,9 @@ class CsvStream:
         self._file.close()
         self._file = None
         os.replace(self._partial, self._path)  # noqa: PTH105
+
+    def abandon(self) -> None:
+        """Let go of the file of a run that failed: what is written stays under its unfinished name."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None

@@ -274,6 +274,11 @@ class RunRecorder:
     def on_earlier_fill(self, fill: LedgerFill) -> None:
         """Leave out a fill of before the run."""
 
+    def abandon(self) -> None:
+        """Let go of the files of a run that failed; after ``close`` nothing is left to do."""
+        for stream in self._streams:
+            stream.abandon()
+
     def close(self, end_ns: int | None = None) -> list[str]:
         """
         Write what is left and give every file its final name.

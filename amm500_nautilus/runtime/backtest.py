@@ -352,9 +352,12 @@ def _run_engine(
     keep_engine_flat(engine, venue)
     engine.add_strategy(maker)
     seen = None if watch is None else lambda ts_ns: watch(ts_ns, listener.account().equity)
-    seconds, events = _feed(engine, recorder, dataset, progress, seen)
-    venue.finish(info.end_ns)
-    unbooked = recorder.close()
+    try:
+        seconds, events = _feed(engine, recorder, dataset, progress, seen)
+        venue.finish(info.end_ns)
+        unbooked = recorder.close()
+    finally:
+        recorder.abandon()
     engine.dispose()
     if unbooked:
         raise RuntimeError(

@@ -256,6 +256,7 @@ class LiveRun:
             finally:
                 await node.stop_async()
                 await asyncio.wait({running}, timeout=WIND_DOWN_S)
+                recorder.abandon()
                 gc.unfreeze()
 
     async def _close_records(self, outcome: str) -> None:

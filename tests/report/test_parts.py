@@ -174,6 +174,20 @@ def test_rows_that_the_disk_does_not_take_wait_and_are_written_once(tmp_path):
     assert (tmp_path / "x.csv").read_text() == "a,b\n0,é\n1,é\n2,é\n3,\n"
 
 
+def test_an_abandoned_stream_keeps_its_unfinished_name_and_no_open_file(tmp_path):
+    stream = CsvStream(tmp_path / "x.csv", ("a",))
+    file = stream._file
+    stream.abandon()
+    stream.abandon()
+    assert file.closed
+    assert [path.name for path in tmp_path.iterdir()] == ["x.csv.partial"]
+    # what comes after has nowhere to go
+    stream.write({"a": 1})
+    stream.flush()
+    stream.close()
+    assert [path.name for path in tmp_path.iterdir()] == ["x.csv.partial"]
+
+
 def test_a_backtest_s_stream_does_not_wait_for_the_disk(tmp_path):
     stream = CsvStream(tmp_path / "x.csv", ("a",))
     disk = stream._file = SmallDisk(stream._file, room=0)
