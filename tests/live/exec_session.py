@@ -335,8 +335,8 @@ class Session:
         return total
 
     def info(self) -> dict[str, Any]:
-        """What the last account state carried beside balances."""
-        return dict(self.account.last_event.info)
+        """What the venue's last account state carried beside balances; the engine's own reckonings carry nothing."""
+        return next(dict(event.info) for event in reversed(self.account.events) if "equity" in event.info)
 
     def do(self, work: Awaitable[Any] | Callable[[], Any]) -> Any:
         """Run a coroutine, or a call inside the running loop, to its end."""
