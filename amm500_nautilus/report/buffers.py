@@ -7,6 +7,7 @@ import os
 from array import array
 from collections.abc import Iterable
 from collections.abc import Mapping
+from contextlib import suppress
 from io import RawIOBase
 from io import StringIO
 from pathlib import Path
@@ -183,7 +184,10 @@ class CsvStream:
         os.replace(self._partial, self._path)  # noqa: PTH105
 
     def abandon(self) -> None:
-        """Let go of the file of a run that failed: what is written stays under its unfinished name."""
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+        """Let go of the file of a run that failed: its rows stay under its unfinished name, as far as the disk takes them."""
+        if self._file is None:
+            return
+        with suppress(OSError):
+            self._write_out(self._file)
+        self._file.close()
+        self._file = None

@@ -120,9 +120,7 @@ class RunRecorder:
         self._account_interval_ns = int(account_interval_s * NS_PER_SECOND)
         self.sessions = merge_sessions(sessions or [(start_ns, end_ns)], start_ns, end_ns)
         self.uptime = UptimeMeter(self.sessions, band_bps)
-        self._open_streams()
-        for stream in self._streams:
-            stream.is_patient = is_patient
+        self._open_streams(is_patient)
         self._join = FillJoin(self._fills.write, Decimal(str(instrument.size_increment)))
         self._equity = ColumnBuffer(integers=("ts_ns", "session", "fills_cum", "actions_cum", "rejected_cum"))
         self._quotes = ColumnBuffer(integers=("ts_ns", "n_bids", "n_asks"), texts=("state",))
@@ -317,7 +315,7 @@ class RunRecorder:
 
     # -- parts --------------------------------------------------------------------------------------------------------
 
-    def _open_streams(self) -> None:
+    def _open_streams(self, is_patient: bool) -> None:
         out = self._out_dir
         self._fills = CsvStream(out / "fills.csv", NAUTILUS_FILL_COLUMNS + OWN_FILL_COLUMNS)
         self._orders = CsvStream(out / "orders.csv", ORDER_COLUMNS + OWN_ORDER_COLUMNS)
@@ -337,6 +335,8 @@ class RunRecorder:
             self._risk.stream,
             *self._venue.streams,
         )
+        for stream in self._streams:
+            stream.is_patient = is_patient
 
     def _write_sessions(self) -> None:
         stream = CsvStream(self._out_dir / "sessions.csv", SESSION_COLUMNS)

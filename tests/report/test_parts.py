@@ -177,10 +177,12 @@ def test_rows_that_the_disk_does_not_take_wait_and_are_written_once(tmp_path):
 def test_an_abandoned_stream_keeps_its_unfinished_name_and_no_open_file(tmp_path):
     stream = CsvStream(tmp_path / "x.csv", ("a",))
     file = stream._file
+    stream.write({"a": 0})
     stream.abandon()
     stream.abandon()
     assert file.closed
     assert [path.name for path in tmp_path.iterdir()] == ["x.csv.partial"]
+    assert (tmp_path / "x.csv.partial").read_text() == "a\n0\n"
     # what comes after has nowhere to go
     stream.write({"a": 1})
     stream.flush()
