@@ -69,7 +69,9 @@ class OrderKeeper:
             return ()
         out.sort(key=_by_value)
         if budget.cancel_only:
-            return tuple(change for _, change in out if type(change) is Cancel)
+            others = [change for _, change in out if type(change) is not Cancel]
+            cancels = [change for _, change in out if type(change) is Cancel]
+            return (*cancels, *others[: budget.max_changes])
         sent = _limited(out, budget.max_changes)
         self.held_back = len(out) - len(sent)
         return sent

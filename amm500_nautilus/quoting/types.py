@@ -101,7 +101,8 @@ class BudgetView:
     What the address may still send.
 
     ``remaining`` actions; ``tolerance_multiple`` by which the order diff widens its bands (1 when rich);
-    ``max_changes`` the most changes worth sending in this cycle; ``cancel_only`` when just the reserve is left.
+    ``max_changes`` the most changes worth sending in this cycle; ``cancel_only`` when just the reserve is left: then every exposed order
+    is canceled, never moved, and ``max_changes`` counts what goes besides cancels.
     """
 
     remaining: float = float("inf")

@@ -29,6 +29,11 @@ NS_PER_SECOND = 1_000_000_000
 ARRIVED_NS = 20 * NS_PER_SECOND
 # a mark a second, over twice the time between two readings
 MARKS = 128
+# a spent budget while a side shows nothing: little is filled, and nothing else earns actions. Then one action goes at a time with this
+# pause between them, of half of the reserve; or also of the venue's one in ten seconds beyond the limit, while the position is so small
+# a share of the exposure limit that an emergency would need no more than one order
+LEAN_NS = 60 * NS_PER_SECOND
+LEAN_DELTA = 0.02
 # a purchase that the venue refused, or never answered, is not asked for again before
 BUY_AGAIN_NS = 600 * NS_PER_SECOND
 BOUGHT = "bought"
@@ -121,7 +126,8 @@ class ActionBudget:
     The limit is ``initial_actions + credit * traded volume + bought``; each order, modify or cancel of a batch counts one, and
     cancels have a larger allowance (protocol: address limits). Tokens accrue at the pace at which the remaining budget lasts
     ``horizon_hours``; a cycle may send what has accrued. As tokens fall the tolerance multiple rises, so that only the requotes
-    worth most are sent. What the cancels of everything resting and the reserve would take is never spent on quotes.
+    worth most are sent. What the cancels of everything resting and the reserve would take is not spent on quotes, with one exception
+    that keeps a spent budget from being the end: while a side shows nothing, one action goes a minute, until a fill earns more.
 
     The address may have sent before us, or beside us: where the account tells the venue's own count (``on_report``), that holds.
     """
@@ -131,13 +137,15 @@ class ActionBudget:
         self.credit = config.credit_per_usd * (GROWTH_SHARE if growth_mode else 1.0)
         self._tokens = float(config.burst)
         self._last_ns = 0
-        self._slow_ns = -(1 << 62)
+        self._slow_ns = self._acted_ns = -(1 << 62)
         self._credited_micro = 0
         self._weight = WeightMeter(config.weight_limit)
         self.sent = 0
         self.restored = 0
         self.bought = 0
         self.volume = 0.0
+        # whether the last cycle found the budget spent, and a side without an order that could earn something
+        self.is_lean = False
         # what the venue counts beyond our own count: of actions used, and of actions allowed
         self._used_beyond = 0
         self._limit_beyond = 0.0
@@ -217,6 +225,7 @@ class ActionBudget:
 
         """
         if ts_ns:
+            self._acted_ns = ts_ns
             self._mark(ts_ns)
             self._weight.spend(ts_ns, exchange_weight(count))
             if self.used + count > self._allowed(kind):
@@ -307,8 +316,22 @@ class ActionBudget:
 
     # -- the cycle -----------------------------------------------------------------------------------------------------
 
-    def view(self, ts_ns: int, resting: int) -> BudgetView:
-        """Return what this cycle may send, given the number of resting orders whose cancels are reserved."""
+    def view(self, ts_ns: int, resting: int, *, sides: int = 2, delta: float = 1.0) -> BudgetView:
+        """
+        Return what this cycle may send.
+
+        Parameters
+        ----------
+        ts_ns : int
+            Engine time.
+        resting : int
+            Resting orders, whose cancels are kept.
+        sides : int
+            On how many sides something rests.
+        delta : float
+            Position as a share of the exposure limit.
+
+        """
         config = self._config
         if not config.enabled:
             return BudgetView()
@@ -317,11 +340,16 @@ class ActionBudget:
         spendable = remaining - self.kept(resting)
         elapsed_s = (ts_ns - self._last_ns) / NS_PER_SECOND if self._last_ns else 0.0
         self._last_ns = ts_ns
+        self.is_lean = (
+            spendable <= 0
+            and sides < 2
+            and (abs(delta) <= LEAN_DELTA or spendable + config.reserve // 2 >= 1)
+        )
         if spendable <= 0:
             return BudgetView(
                 remaining=remaining,
                 tolerance_multiple=config.max_tolerance_multiple,
-                max_changes=0,
+                max_changes=int(self.is_lean and ts_ns - self._acted_ns >= LEAN_NS),
                 cancel_only=True,
             )
         pace = spendable / (config.horizon_hours * 3_600.0)

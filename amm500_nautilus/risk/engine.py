@@ -465,7 +465,7 @@ class RiskEngine:
         is_wide |= self._breaker(ts_ns, reasons.TAKER_SHARE, at, share, triggers)
         at = stage(part, breakers.velocity_widen, breakers.velocity_pause)
         is_wide |= self._breaker(ts_ns, reasons.POSITION_VELOCITY, at, part, triggers)
-        at = is_low + (is_low and left <= reserve)
+        at = is_low + (is_low and left <= reserve and not view.budget_lean)
         is_wide |= self._breaker(ts_ns, reasons.ACTION_BUDGET, at, left, triggers)
         self._is_tense = is_wide
         return is_wide

@@ -181,6 +181,13 @@ def test_with_only_the_reserve_left_nothing_but_cancels_is_sent() -> None:
     assert set(sent) == {Cancel("b0"), Cancel("a0")}
 
 
+def test_one_change_may_go_beside_the_cancels_where_a_side_shows_nothing() -> None:
+    resting = [order("b0", 9_999, 40), order("b1", 9_700, 30, level=1)]
+    sent = changes(resting, asks=ASKS, budget=BudgetView(cancel_only=True, max_changes=1))
+    # the exposed bid is not moved but goes, and the nearest ask is worth more than the bid's place
+    assert set(sent) == {Cancel("b0"), Place(-1, 10_040, 40, 0)}
+
+
 def test_no_change_reaches_our_own_order_across() -> None:
     stuck = order("a0", 9_955, 40, side=-1, pending=True)
     sent = changes([stuck], asks=ASKS)

@@ -33,6 +33,51 @@ def test_a_spent_budget_leaves_only_cancels() -> None:
     assert view.remaining == pytest.approx(50.0)
 
 
+def spent() -> ActionBudget:
+    """A budget of which the reserve of 20 is left, its last action a second into the session."""
+    budget = ActionBudget(BudgetConfig(initial_actions=100, reserve=20))
+    budget.on_actions(80, "cancel", SECOND)
+    return budget
+
+
+def test_a_spent_budget_gets_one_action_a_minute_while_a_side_shows_nothing() -> None:
+    budget = spent()
+    assert budget.view(60 * SECOND, resting=0, sides=0).max_changes == 0
+    view = budget.view(61 * SECOND, resting=0, sides=0)
+    assert (view.max_changes, view.cancel_only, budget.is_lean) == (1, True, True)
+    budget.on_actions(1, "place", 61 * SECOND)
+    # one side shows an order: the other a minute later, and then there is something to wait for
+    assert budget.view(120 * SECOND, resting=1, sides=1).max_changes == 0
+    assert budget.view(121 * SECOND, resting=1, sides=1).max_changes == 1
+    assert budget.view(121 * SECOND, resting=2, sides=2).max_changes == 0
+    assert not budget.is_lean
+    # a fill of 250 earns 250, and the ladder is built again
+    budget.on_volume(250.0)
+    assert budget.view(122 * SECOND, resting=1, sides=1).max_changes > 1
+    assert not budget.is_lean
+
+
+@pytest.mark.parametrize(
+    ("delta", "left"),
+    [
+        # 1 % of the exposure limit either way: the venue's one action in ten seconds would be enough to leave it
+        (0.01, -79),
+        (-0.01, -79),
+        # 10 %: half of the reserve stays for the orders that take it off
+        (0.1, 10),
+        (-0.1, 10),
+    ],
+)
+def test_how_far_a_spent_budget_goes_depends_on_what_is_held(delta: float, left: int) -> None:
+    budget = spent()
+    for minute in range(1, 100):
+        now = SECOND + minute * 60 * SECOND
+        if budget.view(now, resting=0, sides=0, delta=delta).max_changes:
+            assert budget.admits(now, "place")
+            budget.on_actions(1, "place", now)
+    assert budget.remaining == left
+
+
 def test_tokens_accrue_at_the_pace_that_lasts_the_horizon() -> None:
     config = BudgetConfig(initial_actions=3_620, reserve=20, horizon_hours=1.0, burst=100)
     budget = ActionBudget(config)
@@ -61,17 +106,21 @@ def test_a_budget_that_is_off_never_holds_back() -> None:
     assert not view.cancel_only
 
 
-@given(st.lists(st.tuples(st.integers(0, 40), st.floats(0, 1e4), st.integers(0, 60)), max_size=40))
-def test_a_strategy_that_obeys_never_spends_the_reserve(steps: list[tuple[int, float, int]]) -> None:
+@pytest.mark.parametrize(("sides", "kept"), [(2, 20 + 10), (1, 10 + 10)])
+@given(st.lists(st.tuples(st.integers(0, 40), st.floats(0, 1e4), st.integers(0, 90)), max_size=40))
+def test_a_strategy_that_obeys_never_spends_what_is_kept(
+    sides: int, kept: int, steps: list[tuple[int, float, int]]
+) -> None:
     budget = ActionBudget(BudgetConfig(initial_actions=500, reserve=20, burst=60))
     now = SECOND
     for wanted, volume, elapsed in steps:
         now += elapsed * SECOND
-        view = budget.view(now, resting=10)
-        budget.on_actions(min(wanted, view.max_changes))
+        view = budget.view(now, resting=10, sides=sides)
+        if count := min(wanted, view.max_changes):
+            budget.on_actions(count, "place", now)
         budget.on_volume(volume)
-    # 20 of reserve and 10 for the cancels of what rests
-    assert budget.remaining >= 20 + 10
+    # the reserve of 20, or half of it where a side shows nothing, and the cancels of the 10 that rest
+    assert budget.remaining >= kept
 
 
 @pytest.mark.parametrize(

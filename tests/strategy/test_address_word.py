@@ -37,6 +37,19 @@ def test_an_address_that_is_used_up_is_not_quoted_with(used: int, *, is_quoting:
     assert bool(scene.sent("place")) == is_quoting
 
 
+def test_with_a_spent_budget_each_side_gets_one_order_again() -> None:
+    # the 20 that are left are the reserve, and nobody trades with us
+    scene = play(still(200), budget=BudgetConfig(initial_actions=20, burst=60))
+    first, second = scene.sent("place")
+    assert second >= first + 60
+    assert (scene.samples[-1].n_bids, scene.samples[-1].n_asks, scene.samples[-1].budget_remaining) == (
+        1,
+        1,
+        18,
+    )
+    assert {reason for sample in scene.samples[200:] for reason in sample.reasons} <= {"budget"}
+
+
 @pytest.mark.parametrize(
     ("outcome", "bought", "asked"), [("bought", 100, 3), ("refused", 0, 1), ("unknown", 0, 1)]
 )

@@ -267,7 +267,7 @@ def test_what_the_client_sends_by_itself_is_taken_off_the_budget() -> None:
     ]
 
 
-def test_no_order_is_ever_sent_on_an_empty_budget() -> None:
+def test_no_order_is_sent_at_once_on_an_empty_budget() -> None:
     scene = play(still(30), budget=BudgetConfig(initial_actions=0, credit_per_usd=0.0))
     assert scene.maker.commands == []
     assert scene.at(20).reasons == ("budget",)
