@@ -377,7 +377,12 @@ class CatalogWriter:
 
 
 # prices and sizes hardly repeat within a row group, so a dictionary only costs time; level 1 is the fastest zstd
-_COMPRESSION: dict[str, Any] = {"use_dictionary": False, "compression": "zstd", "compression_level": 1}
+_COMPRESSION: dict[str, Any] = {
+    "use_dictionary": False,
+    "compression": "zstd",
+    "compression_level": 1,
+    "write_page_checksum": True,
+}
 
 
 def _file_time(ts_ns: int) -> str:

@@ -32,8 +32,7 @@ from amm500_catalog.errors import InputError
 from amm500_catalog.errors import SourceUnavailableError
 from amm500_catalog.locking import local_lock
 from amm500_catalog.locking import object_lock
-from amm500_catalog.tables import COMPRESSION
-from amm500_catalog.tables import ROW_GROUP
+from amm500_catalog.tables import WRITING
 from amm500_catalog.tables import StreamTable
 from amm500_catalog.tables import file_name
 from amm500_catalog.tables import merge_tables
@@ -210,7 +209,7 @@ class CatalogStore:
         """
         try:
             with self.fs.open(path, "rb") as stream:
-                return pq.read_table(stream)
+                return pq.read_table(stream, page_checksum_verification=True)
         except (pa.ArrowException, OSError) as e:
             raise InputError(
                 "the stored file is damaged or half-written",
@@ -534,7 +533,7 @@ class CatalogStore:
 
     def _write_table(self, path: str, table: pa.Table) -> None:
         with self.fs.open(path, "wb") as stream:
-            pq.write_table(table, stream, row_group_size=ROW_GROUP, compression=COMPRESSION)
+            pq.write_table(table, stream, **WRITING)
             if self.is_local:
                 stream.flush()
                 os.fsync(stream.fileno())
@@ -564,7 +563,7 @@ class StagedDataset:
         """Add one file of a stream."""
         target = self.folder / stream.folder / stream.file_name
         target.parent.mkdir(parents=True, exist_ok=True)
-        pq.write_table(stream.table, str(target), row_group_size=ROW_GROUP, compression=COMPRESSION)
+        pq.write_table(stream.table, str(target), **WRITING)
 
     def publish(self, meta: dict[str, Any]) -> None:
         """Make the dataset visible, whole; ``meta`` becomes its ``dataset.json``."""

@@ -43,10 +43,10 @@ ROW_KEYS: Final[dict[type, str]] = {
     MarkPriceUpdate: "ts_event",
     TradeTick: "trade_id",
 }
-ROW_GROUP: Final = 5_000
 FIXED_SCALE: Final = 1e16
 FLOAT_DECIMALS: Final = 9
-COMPRESSION: Final = "zstd"
+# with a checksum of each page, which a check and a further import verify
+WRITING: Final[dict[str, Any]] = {"row_group_size": 5_000, "compression": "zstd", "write_page_checksum": True}
 
 
 @dataclass(frozen=True, slots=True)

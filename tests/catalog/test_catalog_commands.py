@@ -6,6 +6,7 @@ from typing import Any
 
 import fsspec
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from nautilus_trader.model.data import OrderBookDepth10
 from nautilus_trader.model.data import QuoteTick
@@ -161,6 +162,21 @@ def test_check_finds_damaged_and_missing_files(filled: CatalogStore, instrument:
     assert "holds 0 of the 60 rows that were imported" in text
     with pytest.raises(InputError, match="damaged or half-written"):
         catalog_ls(filled.root)
+
+
+def test_check_finds_a_single_changed_byte_of_any_column(filled: CatalogStore, instrument: Any) -> None:
+    (trades,) = filled.files(TradeTick, instrument.id.value)
+    whole = Path(trades.path).read_bytes()
+    group = pq.read_metadata(trades.path).row_group(0)
+    assert "damaged" not in catalog_check(filled.root).text()
+    for index in range(group.num_columns):
+        column = group.column(index)
+        # the last byte of a column lies within its last page, past every header
+        start = column.dictionary_page_offset or column.data_page_offset
+        changed = bytearray(whole)
+        changed[start + column.total_compressed_size - 1] ^= 1
+        Path(trades.path).write_bytes(changed)
+        assert "the stored file is damaged or half-written" in catalog_check(filled.root).text(), column
 
 
 def test_check_finds_a_name_that_lies_and_files_that_overlap(filled: CatalogStore, instrument: Any) -> None:
