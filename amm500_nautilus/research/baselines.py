@@ -7,9 +7,9 @@ from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import lfilter
 
 from amm500_catalog.errors import InputError
+from amm500_catalog.numerics import lfilter
 from amm500_nautilus.research.scores import qlike
 
 

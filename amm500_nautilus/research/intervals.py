@@ -3,8 +3,8 @@
 import math
 from dataclasses import dataclass
 
-from scipy.stats import beta
-from scipy.stats import norm
+from amm500_catalog.numerics import betaincinv
+from amm500_catalog.numerics import ndtri
 
 
 LEVEL = 0.95
@@ -33,8 +33,8 @@ def clopper_pearson(count: int, trials: int, level: float = LEVEL) -> Share:
     """
     _check(count, trials)
     tail = (1.0 - level) / 2.0
-    low = 0.0 if count == 0 else float(beta.ppf(tail, count, trials - count + 1))
-    high = 1.0 if count == trials else float(beta.ppf(1.0 - tail, count + 1, trials - count))
+    low = 0.0 if count == 0 else float(betaincinv(count, trials - count + 1, tail))
+    high = 1.0 if count == trials else float(betaincinv(count + 1, trials - count, 1.0 - tail))
     return Share(count / trials, low, high)
 
 
@@ -51,7 +51,7 @@ def wilson(count: int, trials: int, level: float = LEVEL) -> Share:
 
     """
     _check(count, trials)
-    z = float(norm.ppf(1.0 - (1.0 - level) / 2.0))
+    z = float(ndtri(1.0 - (1.0 - level) / 2.0))
     share = count / trials
     middle = (share + z * z / (2.0 * trials)) / (1.0 + z * z / trials)
     half = z / (1.0 + z * z / trials) * math.sqrt(share * (1.0 - share) / trials + z * z / (4.0 * trials**2))

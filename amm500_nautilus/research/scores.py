@@ -6,7 +6,8 @@ from math import sqrt
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import t as student_t
+
+from amm500_catalog.numerics import stdtr
 
 
 Floats = NDArray[np.float64]
@@ -110,7 +111,7 @@ def diebold_mariano(first: Floats, second: Floats, *, steps: int) -> DieboldMari
         return DieboldMariano(mean, 0.0, 1.0, count, lags)
     correction = (count + 1 - 2 * steps + steps * (steps - 1) / count) / count
     statistic = mean / sqrt(variance / count) * sqrt(max(correction, 0.0))
-    return DieboldMariano(mean, statistic, float(student_t.cdf(statistic, count - 1)), count, lags)
+    return DieboldMariano(mean, statistic, float(stdtr(count - 1, statistic)), count, lags)
 
 
 @dataclass(frozen=True, slots=True)

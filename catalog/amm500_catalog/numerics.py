@@ -17,6 +17,27 @@ def ndtr(*args: Any, **kwargs: Any) -> Any:
     return special.ndtr(*args, **kwargs)
 
 
+def ndtri(*args: Any, **kwargs: Any) -> Any:
+    """Call ``scipy.special.ndtri``."""
+    from scipy import special  # noqa: PLC0415 -- see above
+
+    return special.ndtri(*args, **kwargs)
+
+
+def betaincinv(*args: Any, **kwargs: Any) -> Any:
+    """Call ``scipy.special.betaincinv``."""
+    from scipy import special  # noqa: PLC0415 -- see above
+
+    return special.betaincinv(*args, **kwargs)
+
+
+def stdtr(*args: Any, **kwargs: Any) -> Any:
+    """Call ``scipy.special.stdtr``."""
+    from scipy import special  # noqa: PLC0415 -- see above
+
+    return special.stdtr(*args, **kwargs)
+
+
 def linprog(*args: Any, **kwargs: Any) -> Any:
     """Call ``scipy.optimize.linprog``."""
     from scipy import optimize  # noqa: PLC0415 -- see above
