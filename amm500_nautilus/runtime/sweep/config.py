@@ -105,7 +105,7 @@ class SweepSection(BaseModel):
     trades a day); with ``require_trading`` a trial whose verdict is not_enough_trading never wins over one that traded.
     ``held_out_days`` at the end are seen by no trial, only by the best one afterwards. ``train_days`` and ``test_days`` walk forward
     over the rest. ``prune`` median stops a trial whose PnL by a day's end is below the median of the others at that day, once
-    ``prune_after_trials`` are done and after ``prune_after_days``. ``cscv_splits`` pieces of time judge overfitting. ``workers`` trials run
+    ``prune_after_trials`` others have reached it, running or ended, and after ``prune_after_days``. ``cscv_splits`` pieces of time judge overfitting. ``workers`` trials run
     at a time (one a processor by default), each in a process that is renewed after ``trials_a_process``.
     """
 
