@@ -326,7 +326,6 @@ class Guard:
             collateral_price=echo.collateral_price,
             budget_remaining=budget.remaining,
             budget_reserve=float(budget.kept(len(orders.slots))),
-            budget_lean=budget.is_lean,
             network_down=around.network_down,
             second_trader=around.second_trader,
             agent_refused=around.agent_refused,

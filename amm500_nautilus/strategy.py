@@ -103,10 +103,9 @@ class MarketMaker(Strategy):
         self._closed: deque[tuple[int, Any]] = deque()
         self._prices: dict[int, Price] = {}
         self._saved: dict[str, Any] | None = None
-        self._is_account_told = False
-        self._is_ending = False
+        self._is_account_told = self._is_ending = False
         self._volatility: dict[str, float] = {}
-        self._delta, self._sides = 1.0, 0
+        self._delta, self._shown = 1.0, (0, 0)
         self.decisions = 0
         # what the process around the strategy knows, for the risk engine; whoever runs the strategy may set it
         self.conditions: Callable[[], Conditions] | None = None
@@ -349,10 +348,11 @@ class MarketMaker(Strategy):
             ts_ns,
             self._account,
             orders.resting(),
-            self.budget.view(ts_ns, len(orders.slots), sides=self._sides, delta=self._delta),
+            self.budget.view(ts_ns, len(orders.slots), shown=self._shown, delta=self._delta),
         )
         self.decisions += 1
-        self._volatility, self._delta = decision.volatility, decision.delta
+        self._volatility = decision.volatility
+        self._delta = decision.delta if decision.mid_ticks else self._delta
         changes = decision.changes if self.review is None else self.review(ts_ns, decision.changes)
         if changes:
             self._send(ts_ns, changes)
@@ -360,7 +360,7 @@ class MarketMaker(Strategy):
 
     def _publish(self, ts_ns: int, decision: Decision) -> None:
         best_bid, best_ask, bids, asks = self._orders.best()
-        self._sides = bool(bids) + bool(asks)
+        self._shown = bids, asks
         reasons = decision.reasons
         if (not bids or not asks) and BUDGET_PACE in decision.notes:
             reasons = (*reasons, BUDGET_PACE)

@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 
 from amm500_nautilus.quoting.config import OrderKeepingConfig
+from amm500_nautilus.quoting.types import ASKS
+from amm500_nautilus.quoting.types import BIDS
 from amm500_nautilus.quoting.types import BudgetView
 from amm500_nautilus.quoting.types import Cancel
 from amm500_nautilus.quoting.types import Change
@@ -69,9 +71,8 @@ class OrderKeeper:
             return ()
         out.sort(key=_by_value)
         if budget.cancel_only:
-            others = [change for _, change in out if type(change) is not Cancel]
             cancels = [change for _, change in out if type(change) is Cancel]
-            return (*cancels, *others[: budget.max_changes])
+            return (*cancels, *_allowed_places(out, budget))
         sent = _limited(out, budget.max_changes)
         self.held_back = len(out) - len(sent)
         return sent
@@ -79,6 +80,19 @@ class OrderKeeper:
 
 def _by_value(item: tuple[float, Change]) -> float:
     return -item[0]
+
+
+def _allowed_places(ranked: list[tuple[float, Change]], budget: BudgetView) -> list[Change]:
+    """Return the new orders that a spent budget lets through: to a side that shows nothing."""
+    if not budget.max_changes:
+        return []
+    sides = budget.place_sides
+    places = [
+        change
+        for _, change in ranked
+        if type(change) is Place and sides & (BIDS if change.side > 0 else ASKS)
+    ]
+    return [*places[: budget.max_changes]]
 
 
 def _limited(ranked: list[tuple[float, Change]], limit: int) -> tuple[Change, ...]:

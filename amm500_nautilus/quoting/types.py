@@ -14,6 +14,8 @@ from typing import overload
 
 BUY = 1
 SELL = -1
+# both sides of the book at once, as bits
+BIDS, ASKS = 1, 2
 _new_tuple: Any = tuple.__new__
 
 
@@ -102,13 +104,15 @@ class BudgetView:
 
     ``remaining`` actions; ``tolerance_multiple`` by which the order diff widens its bands (1 when rich);
     ``max_changes`` the most changes worth sending in this cycle; ``cancel_only`` when just the reserve is left: then every exposed order
-    is canceled, never moved, and ``max_changes`` counts what goes besides cancels.
+    is canceled, never moved, and ``max_changes`` counts the new orders that go besides cancels, to ``place_sides`` alone (``BIDS``, ``ASKS``
+    or their sum).
     """
 
     remaining: float = float("inf")
     tolerance_multiple: float = 1.0
     max_changes: int = 10_000
     cancel_only: bool = False
+    place_sides: int = 0
 
 
 @dataclass(slots=True)

@@ -8,10 +8,13 @@ from math import floor
 from typing import Any
 from typing import NamedTuple
 
+from amm500_nautilus.quoting.types import ASKS
+from amm500_nautilus.quoting.types import BIDS
 from amm500_nautilus.quoting.types import BudgetView
 from amm500_nautilus.risk.address import CANCEL
 from amm500_nautilus.risk.address import GROWTH_SHARE
 from amm500_nautilus.risk.address import MICRO
+from amm500_nautilus.risk.address import MODIFY
 from amm500_nautilus.risk.address import PLACE
 from amm500_nautilus.risk.address import SLOW_SECS
 from amm500_nautilus.risk.address import WEIGHT_LIMIT
@@ -29,9 +32,9 @@ NS_PER_SECOND = 1_000_000_000
 ARRIVED_NS = 20 * NS_PER_SECOND
 # a mark a second, over twice the time between two readings
 MARKS = 128
-# a spent budget while a side shows nothing: little is filled, and nothing else earns actions. Then one action goes at a time with this
-# pause between them, of half of the reserve; or also of the venue's one in ten seconds beyond the limit, while the position is so small
-# a share of the exposure limit that an emergency would need no more than one order
+# a spent budget while a side shows nothing: little is filled, and nothing else earns actions. Then one order goes at a time, to that
+# side, with this pause between them: of half of the reserve; or also of the venue's one in ten seconds beyond the limit, where it takes
+# off from the position, or the position is so small a share of the exposure limit that an emergency would need no more than one order
 LEAN_NS = 60 * NS_PER_SECOND
 LEAN_DELTA = 0.02
 # a purchase that the venue refused, or never answered, is not asked for again before
@@ -127,7 +130,7 @@ class ActionBudget:
     cancels have a larger allowance (protocol: address limits). Tokens accrue at the pace at which the remaining budget lasts
     ``horizon_hours``; a cycle may send what has accrued. As tokens fall the tolerance multiple rises, so that only the requotes
     worth most are sent. What the cancels of everything resting and the reserve would take is not spent on quotes, with one exception
-    that keeps a spent budget from being the end: while a side shows nothing, one action goes a minute, until a fill earns more.
+    that keeps a spent budget from being the end: while a side shows nothing, one order for it goes a minute, until a fill earns more.
 
     The address may have sent before us, or beside us: where the account tells the venue's own count (``on_report``), that holds.
     """
@@ -144,8 +147,6 @@ class ActionBudget:
         self.restored = 0
         self.bought = 0
         self.volume = 0.0
-        # whether the last cycle found the budget spent, and a side without an order that could earn something
-        self.is_lean = False
         # what the venue counts beyond our own count: of actions used, and of actions allowed
         self._used_beyond = 0
         self._limit_beyond = 0.0
@@ -225,7 +226,9 @@ class ActionBudget:
 
         """
         if ts_ns:
-            self._acted_ns = ts_ns
+            if kind in (PLACE, MODIFY):
+                # cancels and the client's own actions do not put an order off
+                self._acted_ns = ts_ns
             self._mark(ts_ns)
             self._weight.spend(ts_ns, exchange_weight(count))
             if self.used + count > self._allowed(kind):
@@ -316,7 +319,9 @@ class ActionBudget:
 
     # -- the cycle -----------------------------------------------------------------------------------------------------
 
-    def view(self, ts_ns: int, resting: int, *, sides: int = 2, delta: float = 1.0) -> BudgetView:
+    def view(
+        self, ts_ns: int, resting: int, *, shown: tuple[int, int] = (1, 1), delta: float = 1.0
+    ) -> BudgetView:
         """
         Return what this cycle may send.
 
@@ -326,8 +331,8 @@ class ActionBudget:
             Engine time.
         resting : int
             Resting orders, whose cancels are kept.
-        sides : int
-            On how many sides something rests.
+        shown : tuple of int
+            How many bids and how many asks rest.
         delta : float
             Position as a share of the exposure limit.
 
@@ -338,30 +343,42 @@ class ActionBudget:
         self._mark(ts_ns)
         remaining = self.remaining
         spendable = remaining - self.kept(resting)
+        if not self._last_ns:
+            # after a restart too
+            self._acted_ns = max(self._acted_ns, ts_ns)
         elapsed_s = (ts_ns - self._last_ns) / NS_PER_SECOND if self._last_ns else 0.0
         self._last_ns = ts_ns
-        self.is_lean = (
-            spendable <= 0
-            and sides < 2
-            and (abs(delta) <= LEAN_DELTA or spendable + config.reserve // 2 >= 1)
-        )
-        if spendable <= 0:
+        bare = (0 if shown[0] else BIDS) + (0 if shown[1] else ASKS)
+        is_due = bare > 0 and ts_ns - self._acted_ns >= LEAN_NS
+        if spendable < 1:
+            sides = self._lean_sides(resting, bare, delta, spendable) if is_due else 0
             return BudgetView(
                 remaining=remaining,
                 tolerance_multiple=config.max_tolerance_multiple,
-                max_changes=int(self.is_lean and ts_ns - self._acted_ns >= LEAN_NS),
+                max_changes=int(sides > 0),
                 cancel_only=True,
+                place_sides=sides,
             )
         pace = spendable / (config.horizon_hours * 3_600.0)
         self._tokens = min(float(config.burst), self._tokens + pace * elapsed_s)
         fullness = max(0.0, min(1.0, self._tokens / config.burst))
         multiple = 1.0 + (config.max_tolerance_multiple - 1.0) * (1.0 - fullness) ** 2
-        changes = max(0, min(int(self._tokens), int(spendable)))
+        # nearly spent, it would be hours before the pace lets one go
+        changes = max(int(is_due), min(int(self._tokens), int(spendable)))
         if self._weight.left(ts_ns) <= config.weight_reserve:
             changes = 0
         return BudgetView(
             remaining=remaining, tolerance_multiple=multiple, max_changes=changes, cancel_only=False
         )
+
+    def _lean_sides(self, resting: int, bare: int, delta: float, spendable: float) -> int:
+        """Return the sides, of those that show nothing, that one order may go to beyond what may be spent."""
+        if self.used + 1 + self.kept(resting + 1) > self._allowed(CANCEL):
+            # what rests must always be within reach of a cancel
+            return 0
+        if abs(delta) <= LEAN_DELTA or spendable + self._config.reserve // 2 >= 1:
+            return bare
+        return bare & (ASKS if delta > 0 else BIDS)
 
     # -- restart -------------------------------------------------------------------------------------------------------
 

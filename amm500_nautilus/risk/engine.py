@@ -50,6 +50,7 @@ from amm500_nautilus.risk.types import RiskView
 
 
 FLATTEN = "flatten"
+_SPENT = (reasons.ACTION_BUDGET,)
 # how long a drill holds a reason, beyond what must pass before the reason acts
 DRILL_SECS = 10.0
 # a size that moved by less than this share since it was last reported is not reported again
@@ -325,7 +326,8 @@ class RiskEngine:
         reduction = self._reduction(view, figures) if view.position_lots else None
         machine = self.machine
         state, act = machine.state, machine.act
-        self._closed = "" if state is RiskState.RUNNING else state.value
+        # with actions spent the budget itself says what may still go
+        self._closed = "" if state is RiskState.RUNNING or machine.reasons == _SPENT else state.value
         if not self._closed and self._size_scale <= 0:
             self._closed = "size"
         if act is Act.FLATTEN and self._board.is_blind:
@@ -465,7 +467,7 @@ class RiskEngine:
         is_wide |= self._breaker(ts_ns, reasons.TAKER_SHARE, at, share, triggers)
         at = stage(part, breakers.velocity_widen, breakers.velocity_pause)
         is_wide |= self._breaker(ts_ns, reasons.POSITION_VELOCITY, at, part, triggers)
-        at = is_low + (is_low and left <= reserve and not view.budget_lean)
+        at = is_low + (is_low and left <= reserve)
         is_wide |= self._breaker(ts_ns, reasons.ACTION_BUDGET, at, left, triggers)
         self._is_tense = is_wide
         return is_wide

@@ -205,7 +205,7 @@ def _breaking(config: RiskConfig) -> tuple[ReasonRule, ...]:
         ),
         (
             ACTION_BUDGET,
-            f"actions left under {breakers.budget_widen:g} times the reserve widen, down to the reserve pause unless a side is empty",
+            f"actions left under {breakers.budget_widen:g} times the reserve widen, down to the reserve pause",
             # what rests stays: only its fills earn new actions, and a canceled ladder could not be placed again
             Act.NONE,
             breakers.cooldown_secs,

@@ -91,8 +91,6 @@ class RiskView(NamedTuple):
         Price of the collateral token in US dollars; None when it is not known, which neither raises nor ends a reason.
     budget_remaining, budget_reserve : float
         Actions left, and how many of them are kept for cancels and emergencies.
-    budget_lean : bool
-        Whether a side shows nothing, so that a pause might never end: little would be filled, and little earned.
 
     """
 
@@ -126,7 +124,6 @@ class RiskView(NamedTuple):
     collateral_price: float | None = None
     budget_remaining: float = inf
     budget_reserve: float = 0.0
-    budget_lean: bool = False
 
 
 class Conditions(NamedTuple):

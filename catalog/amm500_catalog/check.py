@@ -18,6 +18,7 @@ from nautilus_trader.model.enums import BookAction
 from nautilus_trader.model.enums import OrderSide
 from nautilus_trader.model.enums import RecordFlag
 from nautilus_trader.persistence.funcs import class_to_filename
+from nautilus_trader.serialization.arrow.schema import NAUTILUS_ARROW_SCHEMA
 
 from amm500_catalog.completeness import missing_rows
 from amm500_catalog.dataset import REQUIRED
@@ -35,6 +36,7 @@ from amm500_catalog.validate import utc_text
 # a stream silent for longer than this inside a session is worth a line
 GAP_NOTE_S: Final = 60.0
 CLASS_BY_FOLDER: Final = {class_to_filename(cls): cls for cls in STREAM_CLASSES}
+PRECISIONS: Final = (b"price_precision", b"size_precision")
 F_LAST: Final = int(RecordFlag.F_LAST)
 
 
@@ -128,6 +130,9 @@ def _check_stream(
         except InputError as e:
             found.append(("error", str(e)))
             continue
+        if odd := _check_schema(table.schema, cls):
+            found.append(("error", f"{_name(file)}: {odd}"))
+            continue
         rows += len(table)
         found += [("error", f"{_name(file)}: {what}") for what in _check_table(table, cls, file, keys)]
         if len(table):
@@ -141,6 +146,18 @@ def _check_stream(
 
 def _name(file: StoredFile) -> str:
     return file.path.rpartition("/")[2]
+
+
+def _check_schema(schema: pa.Schema, cls: type) -> str:
+    """Return what a table's description lacks; the checksums of its pages do not cover it."""
+    names = NAUTILUS_ARROW_SCHEMA[cls].names
+    if odd := set(schema.names) ^ set(names):
+        return f"its columns are not those of a {cls.__name__} ({', '.join(sorted(odd))})"
+    metadata = schema.metadata or {}
+    for key in PRECISIONS:
+        if not metadata.get(key, b"0").isdigit():
+            return f"its {key.decode()} is no number"
+    return ""
 
 
 def _check_table(table: pa.Table, cls: type, file: StoredFile, keys: set[Any]) -> list[str]:

@@ -179,6 +179,20 @@ def test_check_finds_a_single_changed_byte_of_any_column(filled: CatalogStore, i
         assert "the stored file is damaged or half-written" in catalog_check(filled.root).text(), column
 
 
+def test_check_says_of_a_changed_description_what_is_wrong_with_it(
+    filled: CatalogStore, instrument: Any
+) -> None:
+    (trades,) = filled.files(TradeTick, instrument.id.value)
+    table = pq.read_table(trades.path)
+    names = [name.replace("trade_id", "trade_ie") for name in table.column_names]
+    pq.write_table(table.rename_columns(names), trades.path)
+    text = catalog_check(filled.root).text()
+    assert "its columns are not those of a TradeTick (trade_id, trade_ie)" in text
+    metadata = table.schema.metadata | {b"price_precision": b"."}
+    pq.write_table(table.replace_schema_metadata(metadata), trades.path)
+    assert "its price_precision is no number" in catalog_check(filled.root).text()
+
+
 def test_check_finds_a_name_that_lies_and_files_that_overlap(filled: CatalogStore, instrument: Any) -> None:
     (file,) = filled.files(TradeTick, instrument.id.value)
     Path(file.path).with_name(file_name(file.start_ns + 1, file.end_ns + 1)).write_bytes(

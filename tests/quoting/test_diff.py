@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from amm500_nautilus.quoting.config import OrderKeepingConfig
 from amm500_nautilus.quoting.diff import OrderKeeper
+from amm500_nautilus.quoting.types import ASKS as ASKS_SIDE
 from amm500_nautilus.quoting.types import BudgetView
 from amm500_nautilus.quoting.types import Cancel
 from amm500_nautilus.quoting.types import Change
@@ -183,9 +184,11 @@ def test_with_only_the_reserve_left_nothing_but_cancels_is_sent() -> None:
 
 def test_one_change_may_go_beside_the_cancels_where_a_side_shows_nothing() -> None:
     resting = [order("b0", 9_999, 40), order("b1", 9_700, 30, level=1)]
-    sent = changes(resting, asks=ASKS, budget=BudgetView(cancel_only=True, max_changes=1))
-    # the exposed bid is not moved but goes, and the nearest ask is worth more than the bid's place
-    assert set(sent) == {Cancel("b0"), Place(-1, 10_040, 40, 0)}
+    lean = BudgetView(cancel_only=True, max_changes=1, place_sides=ASKS_SIDE)
+    # the exposed bid is not moved but goes; of the new orders only one, for the side that shows nothing
+    assert set(changes(resting, asks=ASKS, budget=lean)) == {Cancel("b0"), Place(-1, 10_040, 40, 0)}
+    # asks are withdrawn: the budget's order is not spent on bids
+    assert set(changes(resting, asks=(), budget=lean)) == {Cancel("b0")}
 
 
 def test_no_change_reaches_our_own_order_across() -> None:

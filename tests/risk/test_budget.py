@@ -7,6 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from amm500_nautilus.quoting.types import ASKS
+from amm500_nautilus.quoting.types import BIDS
+from amm500_nautilus.quoting.types import BudgetView
 from amm500_nautilus.risk.budget import ActionBudget
 from amm500_nautilus.risk.budget import BudgetConfig
 
@@ -33,49 +36,100 @@ def test_a_spent_budget_leaves_only_cancels() -> None:
     assert view.remaining == pytest.approx(50.0)
 
 
-def spent() -> ActionBudget:
-    """A budget of which the reserve of 20 is left, its last action a second into the session."""
-    budget = ActionBudget(BudgetConfig(initial_actions=100, reserve=20))
-    budget.on_actions(80, "cancel", SECOND)
+BARE, BID_ONLY, ASK_ONLY, BOTH = (0, 0), (1, 0), (0, 1), (1, 1)
+
+
+def spent(left: float = 20.0) -> ActionBudget:
+    """A budget of which so many actions are left (the reserve is 20), its last order sent a second into the session."""
+    budget = ActionBudget(BudgetConfig(initial_actions=1_000, reserve=20))
+    budget.view(SECOND, resting=0)
+    budget.on_actions(1_000, "place", SECOND)
+    budget.on_volume(left)
     return budget
 
 
-def test_a_spent_budget_gets_one_action_a_minute_while_a_side_shows_nothing() -> None:
-    budget = spent()
-    assert budget.view(60 * SECOND, resting=0, sides=0).max_changes == 0
-    view = budget.view(61 * SECOND, resting=0, sides=0)
-    assert (view.max_changes, view.cancel_only, budget.is_lean) == (1, True, True)
+def after(budget: ActionBudget, seconds: float, **seen: Any) -> BudgetView:
+    """What a cycle so long after that order may send."""
+    return budget.view(SECOND + round(seconds * SECOND), **({"resting": sum(seen["shown"])} | seen))
+
+
+@pytest.mark.parametrize("left", [20.0, 20.4, 19.6, 20.999])
+def test_a_spent_budget_lets_one_order_a_minute_go_to_a_side_that_shows_nothing(left: float) -> None:
+    budget = spent(left)
+    assert after(budget, 59, shown=BARE, delta=0.0).max_changes == 0
+    view = after(budget, 60, shown=BARE, delta=0.0)
+    assert (view.max_changes, view.cancel_only, view.place_sides) == (1, True, BIDS + ASKS)
     budget.on_actions(1, "place", 61 * SECOND)
     # one side shows an order: the other a minute later, and then there is something to wait for
-    assert budget.view(120 * SECOND, resting=1, sides=1).max_changes == 0
-    assert budget.view(121 * SECOND, resting=1, sides=1).max_changes == 1
-    assert budget.view(121 * SECOND, resting=2, sides=2).max_changes == 0
-    assert not budget.is_lean
-    # a fill of 250 earns 250, and the ladder is built again
-    budget.on_volume(250.0)
-    assert budget.view(122 * SECOND, resting=1, sides=1).max_changes > 1
-    assert not budget.is_lean
+    assert after(budget, 119, shown=BID_ONLY, delta=0.0).max_changes == 0
+    view = after(budget, 120, shown=BID_ONLY, delta=0.0)
+    assert (view.max_changes, view.place_sides) == (1, ASKS)
+    assert after(budget, 120, shown=ASK_ONLY, delta=0.0).place_sides == BIDS
+    assert after(budget, 120, shown=BOTH, delta=0.0).max_changes == 0
+    # a fill of 25,000 earns 25,000: a bid's place beside the ask, and soon the ladder is built again
+    budget.on_volume(25_000.0)
+    assert not after(budget, 121, shown=BID_ONLY, delta=0.0).cancel_only
+    # over a day that is 0.29 a second, for eleven seconds
+    assert after(budget, 131, shown=BID_ONLY, delta=0.0).max_changes == 3
+
+
+def test_cancels_and_the_client_s_own_actions_put_no_order_off() -> None:
+    budget = spent()
+    # a dead-man's switch is armed anew twice a minute
+    for second, kind in ((30, "scheduleCancel"), (59, "cancel"), (60, "scheduleCancel")):
+        budget.on_actions(1, kind, second * SECOND)
+    assert after(budget, 60, shown=BARE, delta=0.0).max_changes == 1
+
+
+def test_nearly_spent_is_no_slower_than_spent() -> None:
+    budget = spent(23.0)
+    # three a day would be eight hours for one
+    assert after(budget, 59, shown=BARE).max_changes == 0
+    assert after(budget, 60, shown=BARE).max_changes == 1
+    assert after(budget, 60, shown=BOTH, resting=0).max_changes == 0
 
 
 @pytest.mark.parametrize(
-    ("delta", "left"),
+    ("delta", "sides", "left"),
     [
         # 1 % of the exposure limit either way: the venue's one action in ten seconds would be enough to leave it
-        (0.01, -79),
-        (-0.01, -79),
-        # 10 %: half of the reserve stays for the orders that take it off
-        (0.1, 10),
-        (-0.1, 10),
+        (0.01, BIDS + ASKS, -79),
+        (-0.01, BIDS + ASKS, -79),
+        # 10 %: half of the reserve stays for the orders that take it off, and then one side only takes off
+        (0.1, ASKS, -79),
+        (-0.1, BIDS, -79),
     ],
 )
-def test_how_far_a_spent_budget_goes_depends_on_what_is_held(delta: float, left: int) -> None:
+def test_how_far_a_spent_budget_goes_depends_on_what_is_held(delta: float, sides: int, left: int) -> None:
     budget = spent()
+    seen = set()
     for minute in range(1, 100):
-        now = SECOND + minute * 60 * SECOND
-        if budget.view(now, resting=0, sides=0, delta=delta).max_changes:
+        view = after(budget, 60 * minute, shown=BARE, delta=delta)
+        if view.max_changes:
+            now = SECOND + 60 * minute * SECOND
             assert budget.admits(now, "place")
             budget.on_actions(1, "place", now)
+            seen.add((view.place_sides, budget.remaining < 10))
     assert budget.remaining == left
+    assert seen == {(BIDS + ASKS, False), (sides, True)}
+
+
+def test_no_order_goes_that_could_not_be_canceled() -> None:
+    budget = spent()
+    # used over limit, and cancels: 1,020 and 2,040, of which the reserve and the cancels of what rests are kept
+    budget.on_actions(1_017, "cancel", SECOND)
+    assert budget.used == 2_017
+    assert after(budget, 60, shown=BARE, delta=0.0).max_changes == 1
+    assert after(budget, 60, shown=BID_ONLY, delta=0.0).max_changes == 1
+    budget.on_actions(2, "cancel", SECOND)
+    assert after(budget, 60, shown=BARE, delta=0.0).max_changes == 0
+
+
+def test_a_restart_waits_a_minute_too() -> None:
+    later = ActionBudget(BudgetConfig(initial_actions=1_000, reserve=20))
+    later.load(spent().save())
+    assert later.view(500 * SECOND, resting=0, shown=BARE, delta=0.0).max_changes == 0
+    assert later.view(560 * SECOND, resting=0, shown=BARE, delta=0.0).max_changes == 1
 
 
 def test_tokens_accrue_at_the_pace_that_lasts_the_horizon() -> None:
@@ -106,17 +160,19 @@ def test_a_budget_that_is_off_never_holds_back() -> None:
     assert not view.cancel_only
 
 
-@pytest.mark.parametrize(("sides", "kept"), [(2, 20 + 10), (1, 10 + 10)])
+@pytest.mark.parametrize(("shown", "kept"), [((5, 5), 20 + 10), ((10, 0), 10 + 10)])
 @given(st.lists(st.tuples(st.integers(0, 40), st.floats(0, 1e4), st.integers(0, 90)), max_size=40))
 def test_a_strategy_that_obeys_never_spends_what_is_kept(
-    sides: int, kept: int, steps: list[tuple[int, float, int]]
+    shown: tuple[int, int], kept: int, steps: list[tuple[int, float, int]]
 ) -> None:
     budget = ActionBudget(BudgetConfig(initial_actions=500, reserve=20, burst=60))
     now = SECOND
     for wanted, volume, elapsed in steps:
         now += elapsed * SECOND
-        view = budget.view(now, resting=10, sides=sides)
-        if count := min(wanted, view.max_changes):
+        # short, and no bid would take anything off
+        view = budget.view(now, resting=10, shown=shown, delta=0.5)
+        count = min(wanted, view.max_changes)
+        if count and not (view.cancel_only and budget.remaining < kept + 1 and view.place_sides == ASKS):
             budget.on_actions(count, "place", now)
         budget.on_volume(volume)
     # the reserve of 20, or half of it where a side shows nothing, and the cancels of the 10 that rest

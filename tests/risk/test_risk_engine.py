@@ -379,15 +379,15 @@ def test_a_low_action_budget_widens_and_an_empty_one_leaves_what_rests() -> None
     assert engine.assess(view(64, budget_remaining=51, budget_reserve=50)).state is RUNNING
 
 
-def test_a_spent_budget_does_not_pause_while_a_side_shows_nothing() -> None:
+def test_a_pause_for_actions_alone_leaves_the_budget_to_say_what_goes() -> None:
     engine = make()
     spent = {"budget_remaining": 50, "budget_reserve": 50}
     assert engine.assess(view(0, **spent)).state is PAUSED
-    # once the pause is over a side may be shown again, though nothing was earned
-    assert engine.assess(view(59, **spent, budget_lean=True)).state is PAUSED
-    verdict = engine.assess(view(60, **spent, budget_lean=True))
-    assert (verdict.state, verdict.widen) == (RUNNING, 1.5)
-    assert engine.assess(view(61, **spent)).state is PAUSED
+    assert engine.approve(T0, BUY, account()).approved
+    # beside another reason it stays shut
+    verdict = engine.assess(view(1, **spent, journal_failed=True))
+    assert set(verdict.reasons) == {"action_budget", "journal"}
+    assert not engine.approve(T0, BUY, account()).approved
 
 
 def test_a_depegged_collateral_restricts_after_a_minute() -> None:

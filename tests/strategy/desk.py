@@ -51,7 +51,6 @@ class Budget:
     """Actions without end."""
 
     remaining = 1e9
-    is_lean = False
 
     def kept(self, resting: int) -> int:
         return resting + 20

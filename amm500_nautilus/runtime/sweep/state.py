@@ -117,9 +117,4 @@ def sole_driver(folder: Path) -> Iterator[None]:
             raise InputError(
                 "another process drives this sweep", str(folder), "one process, or another --out"
             ) from error
-        try:
-            yield
-        finally:
-            # a folder that was refused is left as it was found
-            if not (folder / STATE_FILE).exists():
-                (folder / LOCK_FILE).unlink(missing_ok=True)
+        yield
