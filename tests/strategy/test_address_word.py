@@ -7,11 +7,15 @@ from nautilus_trader.core.uuid import UUID4
 from nautilus_trader.model.events import AccountState
 
 from amm500_nautilus import topics
+from amm500_nautilus.quoting.config import LadderConfig
+from amm500_nautilus.quoting.config import QuotingConfig
+from amm500_nautilus.quoting.types import SELL
 from amm500_nautilus.risk.budget import BudgetConfig
 from tests.strategy.scene import Probe
 from tests.strategy.scene import ns
 from tests.strategy.scene import play
 from tests.strategy.scene import still
+from tests.strategy.scene import sweep
 
 
 def report(maker: Probe, second: float, used: int) -> None:
@@ -73,3 +77,19 @@ def test_only_what_the_venue_has_sold_counts(outcome: str, bought: int, asked: i
     assert scene.maker.budget.bought == bought
     assert scene.maker.budget.limit == 60 + bought
     assert len(wanted) == asked
+
+
+def test_a_position_on_a_spent_budget_is_still_worked_off() -> None:
+    # two orders of the last half of the reserve; the bid is filled, and then the data stop for 80 s, which takes the ask
+    data = [*still(150), sweep(130.2, 68_500, 100_000, SELL), *still(400, start=230)]
+    scene = play(
+        sorted(data, key=lambda item: item.ts_init),
+        before=lambda maker: maker.budget.on_actions(10),
+        budget=BudgetConfig(initial_actions=20, burst=60),
+        quoting=QuotingConfig(max_exposure=400.0, ladder=LadderConfig(levels=1, size_fraction=0.03)),
+    )
+    seen = scene.at(250)
+    assert (seen.n_bids, seen.n_asks, seen.delta > 0.02, seen.budget_remaining < 10) == (0, 0, True, True)
+    last = scene.samples[-1]
+    # under half of the reserve, and no bid that would add to it
+    assert (last.n_bids, last.n_asks) == (0, 1)
