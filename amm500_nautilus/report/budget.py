@@ -61,7 +61,9 @@ def _notes(
     if not facts.enabled:
         notes.append("the run did not obey the budget: its figures are not what an address could reach")
     elif use.sent > allowance:
-        notes.append("more was sent than the address would have been allowed")
+        notes.append(
+            "more was sent than the limit; beyond it the venue takes cancels and one action in ten seconds"
+        )
     if affordable is None:
         return notes
     per_fill = use.sent / use.fills

@@ -38,4 +38,4 @@ def test_each_size_of_account_is_run_in_growth_mode_and_without(
     rows = [line for line in shown.splitlines() if line.startswith("│") and "10,000" in line]
     assert ["yes" in row for row in rows] == [True, False, True, False]
     assert "…" not in shown
-    assert "more was sent than the address may send" not in shown
+    assert "beyond the limit" not in shown

@@ -142,7 +142,10 @@ def budget(args: argparse.Namespace) -> int:
     console.print(afforded_table(rows))
     for row in rows:
         if row.least_left < 0:
-            console.print(f"{row.equity:,.0f}: more was sent than the address may send")
+            where = "growth mode" if row.growth_mode else "no growth mode"
+            console.print(
+                f"{row.equity:,.0f}, {where}: sent beyond the limit, where the venue takes cancels and one action in ten seconds"
+            )
         if row.plain is not None and row.plain.sentence:
             where = "growth mode" if row.growth_mode else "no growth mode"
             console.print(f"{row.equity:,.0f}, {where}: {row.plain.sentence}")
