@@ -41,7 +41,7 @@ local: $(LIVE_STAMP) ## Run the strategy live against a loopback venue for two m
 	$(BIN)/python run_live.py configs/local.yaml
 
 test: $(STAMP) ## Run the tests
-	$(BIN)/python -m pytest -q -m "not soak" -n 4 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -q -m "not soak" -n 4 --dist loadfile
 
 $(ML_STAMP): requirements/ml.lock pyproject.toml
 	@test -x $(ML_VENV)/bin/python || bash scripts/make_venv.sh $(ML_VENV) $(PYTHON)
