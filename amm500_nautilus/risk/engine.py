@@ -326,8 +326,9 @@ class RiskEngine:
         reduction = self._reduction(view, figures) if view.position_lots else None
         machine = self.machine
         state, act = machine.state, machine.act
-        # with actions spent the budget itself says what may still go
-        self._closed = "" if state is RiskState.RUNNING or machine.reasons == _SPENT else state.value
+        # with actions spent, and nothing else the matter, the budget itself says what may still go
+        is_spent = state is RiskState.PAUSED and machine.is_started and machine.reasons == _SPENT
+        self._closed = "" if state is RiskState.RUNNING or is_spent else state.value
         if not self._closed and self._size_scale <= 0:
             self._closed = "size"
         if act is Act.FLATTEN and self._board.is_blind:

@@ -384,6 +384,10 @@ def test_a_pause_for_actions_alone_leaves_the_budget_to_say_what_goes() -> None:
     spent = {"budget_remaining": 50, "budget_reserve": 50}
     assert engine.assess(view(0, **spent)).state is PAUSED
     assert engine.approve(T0, BUY, account()).approved
+    unstarted = make(started=False)
+    unstarted.assess(view(0, **spent, book_age_secs=None, equity=0.0))
+    assert not unstarted.machine.is_started
+    assert not unstarted.approve(T0, BUY, account()).approved
     # beside another reason it stays shut
     verdict = engine.assess(view(1, **spent, journal_failed=True))
     assert set(verdict.reasons) == {"action_budget", "journal"}
