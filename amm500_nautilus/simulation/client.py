@@ -11,6 +11,8 @@ import heapq
 from collections.abc import Callable
 from typing import Any
 
+from nautilus_trader.accounting.accounts.margin import MarginAccount
+from nautilus_trader.accounting.factory import AccountFactory
 from nautilus_trader.backtest.execution_client import BacktestExecClient
 from nautilus_trader.core.uuid import UUID4
 from nautilus_trader.execution.messages import BatchCancelOrders
@@ -146,6 +148,8 @@ class VenueExecClient(BacktestExecClient):
         self._open_actions: dict[int, SignedAction] = {}
         # order events and account states that an outage keeps from us
         self.held: list[Any] = []
+        # until the first report, where the ledger is the account
+        self._needs_account: bool = exchange.is_frozen_account
         self._liquidation_orders = 0
         self.actions = 0
 
@@ -405,7 +409,18 @@ class VenueExecClient(BacktestExecClient):
         if self._is_cut_off(state.ts_event):
             self.held.append(state)
         else:
-            super()._send_account_state(state)
+            self._tell_account(state)
+
+    def _tell_account(self, state: AccountState) -> None:
+        if self._needs_account:
+            self._needs_account = False
+            # any engine of this process whose account at a venue of our name was its own leaves a mark that nothing takes off: the
+            # engine would make an account that counts fills on top of what the ledger reports
+            if AccountFactory.create(state).calculate_account_state:
+                self._cache.add_account(MarginAccount(state, calculate_account_state=False))
+                self._msgbus.publish(topic=f"events.account.{state.account_id}", msg=state)
+                return
+        super()._send_account_state(state)
 
     def _is_cut_off(self, ts: int) -> bool:
         return self._outages is not None and self._outages.end_of(ts) is not None
@@ -417,7 +432,7 @@ class VenueExecClient(BacktestExecClient):
         held, self.held = self.held, []
         for event in held:
             if isinstance(event, AccountState):
-                super()._send_account_state(event)
+                self._tell_account(event)
             else:
                 super()._send_order_event(event)
 

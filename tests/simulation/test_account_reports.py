@@ -156,3 +156,28 @@ def test_bought_actions_cost_the_account_and_raise_the_limit() -> None:
     assert venue.ledger.equity == before - 1  # 2,000 x 0.0005
     assert venue.client.gate.address.limit == limit + 2_000
     assert BIDS[0][0] < ASKS[0][0]
+
+
+def test_an_earlier_engine_with_an_account_of_its_own_changes_no_report() -> None:
+    def cycle(script: Script) -> None:
+        script.send("out", -1, 68_990, 500, time_in_force=TimeInForce.IOC, reduce_only=True)
+
+    def told() -> list[Any]:
+        engine, states = make_engine(), list[Any]()
+        engine.kernel.msgbus.subscribe("events.account.*", states.append)
+        add_simulated_venue(engine, instrument=INSTRUMENT, config=VenueConfig(latency=NO_LATENCY), seed=1)
+        load(engine, still(20))
+        engine.add_strategy(Script([buy, cycle]))
+        engine.run()
+        account = engine.portfolio.account(IID.venue)
+        assert not account.calculate_account_state
+        kept = [(state.ts_event, str(state.balances[0]), dict(state.info)) for state in account.events]
+        engine.dispose()
+        return [kept, [(state.ts_event, str(state.balances[0]), dict(state.info)) for state in states]]
+
+    before = told()
+    # the start, and after each of two fills
+    assert len(before[0]) == 3
+    # the engine marks the name of the venue for the whole process
+    run([buy], still(10), account="nautilus")
+    assert told() == before
