@@ -70,8 +70,9 @@ class GeneratorConfig:
         Deviation of a jump's log size.
     daily_volume : float, optional
         Notional traded in a day, spread by the same hours; no volume when absent.
-    steps_per_bar : int, default 12
-        Steps whose highest and lowest make a bar's range.
+    steps_per_bar : int, default 300
+        Steps whose highest and lowest make a bar's range. A walk looked at ``n`` times shows 2 * 0.5826 / sqrt(n) deviations less
+        than its mean range of 1.596 (a fifth at 12, a twenty-fifth at 300), and the market simulator's path keeps to the range.
 
     Raises
     ------
@@ -94,7 +95,7 @@ class GeneratorConfig:
     jumps_per_day: float = 0.15
     jump_deviation: float = 0.004
     daily_volume: float | None = None
-    steps_per_bar: int = 12
+    steps_per_bar: int = 300
 
     def __post_init__(self) -> None:
         if self.hours not in ("index", "always"):
