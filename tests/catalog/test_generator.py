@@ -62,6 +62,22 @@ def test_the_volatility_is_the_one_asked() -> None:
     assert np.sqrt(np.mean(squares) * 252 / sessions) == pytest.approx(0.2, rel=0.08)
 
 
+@pytest.mark.parametrize("steps", [12, 300])
+def test_a_bars_range_is_that_of_a_walk_of_its_steps(steps: int) -> None:
+    flat = {"volatility_of_volatility": 0.0, "u_shape": 0.0, "jumps_per_day": 0.0, "overnight_share": 0.0}
+    table = np.log(
+        bars("2025-12-01", "2026-03-01", steps_per_bar=steps, **flat).bars[["open", "high", "low", "close"]]
+    )
+    deviation = np.sqrt(np.mean((table["close"] - table["open"]) ** 2))
+    # a Wiener process has 2 sqrt(2 / pi) of its deviation, and 2 * 0.5826 / sqrt(n) less where it is looked at n times
+    expected = 2 * np.sqrt(2 / np.pi) - 2 * 0.5826 / np.sqrt(steps)
+    assert (table["high"] - table["low"]).mean() / deviation == pytest.approx(expected, rel=0.03)
+
+
+def test_bars_are_drawn_from_steps_enough_for_nearly_all_of_the_range() -> None:
+    assert 2 * 0.5826 / np.sqrt(GeneratorConfig().steps_per_bar) < 0.05 * 2 * np.sqrt(2 / np.pi)
+
+
 def test_a_session_is_rougher_at_its_ends() -> None:
     moves = []
     for seed in range(20):
