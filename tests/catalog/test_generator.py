@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from amm500_catalog.errors import SourceUnavailableError
 from amm500_catalog.hours import cash_sessions
+from amm500_catalog.sources import generator
 from amm500_catalog.sources.base import NS
 from amm500_catalog.sources.base import BarFrame
 from amm500_catalog.sources.base import BarRequest
@@ -72,6 +73,22 @@ def test_a_bars_range_is_that_of_a_walk_of_its_steps(steps: int) -> None:
     # a Wiener process has 2 sqrt(2 / pi) of its deviation, and 2 * 0.5826 / sqrt(n) less where it is looked at n times
     expected = 2 * np.sqrt(2 / np.pi) - 2 * 0.5826 / np.sqrt(steps)
     assert (table["high"] - table["low"]).mean() / deviation == pytest.approx(expected, rel=0.03)
+
+
+def test_a_path_made_in_pieces_goes_on_where_the_piece_before_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    # one volatility for good, far from its mean: a piece that drew its own would be many times rougher or calmer
+    steady = {"volatility_of_volatility": 2.0, "volatility_half_life_h": 1e9, "jumps_per_day": 0.0}
+    monkeypatch.setattr(generator, "STEPS_AT_ONCE", 10 * 300)
+    table = bars(
+        "2025-12-22", "2025-12-27", "1h", hours="always", u_shape=0.0, night_factor=1.0, **steady
+    ).bars
+    assert len(table) == 120
+    gaps = np.log(table["open"].to_numpy()[1:] / table["close"].to_numpy()[:-1])
+    assert np.abs(gaps).max() < 1e-9
+    pieces = np.log(table["close"] / table["open"]).to_numpy().reshape(12, 10)
+    assert len(set(pieces.ravel())) == 120
+    # of ten draws the logarithm of a deviation scatters by 0.24
+    assert np.log(pieces.std(axis=1)).std() < 0.6
 
 
 def test_bars_are_drawn_from_steps_enough_for_nearly_all_of_the_range() -> None:

@@ -6,6 +6,7 @@ before the step it scales; a diffusion step has mean ``exp(-s^2/2 + s^2/2) = 1``
 here can be earned by guessing a direction.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 from typing import Literal
@@ -33,6 +34,8 @@ CALENDAR_DAYS: Final = 365.0
 SATURDAY: Final = 5
 # 1970-01-01 was a Thursday
 EPOCH_WEEKDAY: Final = 3
+# steps held in memory at a time, some 90 bytes each
+STEPS_AT_ONCE: Final = 1_000_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,14 +160,17 @@ class GeneratorSource:
             )
         rng = np.random.default_rng([config.seed, request.start_ns // NS, request.interval_s])
         variance = step_variance(config, opens, request.interval_s)
-        path = _path(config, opens, variance, rng, request.interval_s)
-        steps = path.reshape(len(opens), config.steps_per_bar + 1)
+        opened, highest, lowest, closed = np.concatenate(
+            [
+                (steps[:, 0], steps.max(axis=1), steps.min(axis=1), steps[:, -1])
+                for steps in _paths(config, opens, variance, rng, request.interval_s)
+            ],
+            axis=1,
+        )
         volume = None
         if config.daily_volume is not None:
-            volume = _volume(config, opens, variance, steps[:, 0], rng, request.interval_s)
-        bars = make_bars(
-            opens, steps[:, 0], steps.max(axis=1), steps.min(axis=1), steps[:, -1], volume, request.interval_s
-        )
+            volume = _volume(config, opens, variance, opened, rng, request.interval_s)
+        bars = make_bars(opens, opened, highest, lowest, closed, volume, request.interval_s)
         return BarFrame(
             bars=bars,
             interval_s=request.interval_s,
@@ -233,39 +239,56 @@ def _weekly_shape(config: GeneratorConfig, opens: np.ndarray) -> Floats:
     return result
 
 
-def _path(
+def _paths(
     config: GeneratorConfig, opens: np.ndarray, variance: Floats, rng: np.random.Generator, interval_s: int
-) -> Floats:
-    """Prices at every step, the first of each bar its open; the steps from bar to bar carry the gaps between sessions."""
+) -> Iterator[Floats]:
+    """Yield the prices at every step, a row a bar with its open first, so many bars at a time; gaps lie between the rows."""
+    closed = np.concatenate(([False], np.diff(opens) > gap_intervals(interval_s) * interval_s * NS))
+    overnight = config.annual_volatility**2 * config.overnight_share / TRADING_DAYS
     per_bar = config.steps_per_bar
-    count = len(opens) * per_bar
-    step_h = interval_s / per_bar / 3_600.0
-    memory = 0.5 ** (step_h / config.volatility_half_life_h)
+    at_once = max(1, STEPS_AT_ONCE // per_bar)
+    log_vol, log_price = None, 0.0
+    for first in range(0, len(opens), at_once):
+        part = slice(first, first + at_once)
+        factor, log_vol = _volatility(config, len(opens[part]) * per_bar, log_vol, rng, interval_s)
+        returns = _returns(config, np.repeat(variance[part] / per_bar, per_bar) * factor, rng, interval_s)
+        gaps = np.zeros(len(opens[part]))
+        gap_var = overnight * factor[::per_bar]
+        gaps[closed[part]] = _martingale(gap_var[closed[part]], rng)
+        moves = np.concatenate((gaps[:, None], returns.reshape(len(gaps), per_bar)), axis=1)
+        path = log_price + np.cumsum(moves.ravel())
+        log_price = float(path[-1])
+        yield (config.start_price * np.exp(path)).reshape(moves.shape)
+
+
+def _volatility(
+    config: GeneratorConfig, count: int, start: float | None, rng: np.random.Generator, interval_s: int
+) -> tuple[Floats, float]:
+    """Return what scales each step's variance, its mean one, and the state after the last, with which the next ones start."""
+    memory = 0.5 ** (interval_s / config.steps_per_bar / 3_600.0 / config.volatility_half_life_h)
     spread = config.volatility_of_volatility
     shocks = rng.standard_normal(count) * spread * np.sqrt(1.0 - memory**2)
-    start = rng.standard_normal() * spread
+    if start is None:
+        start = rng.standard_normal() * spread
     # the state before the step scales the step; its mean square factor is taken out so that the year's variance is the asked one
-    log_vol, _ = lfilter([1.0], [1.0, -memory], shocks, zi=np.array([start * memory]))
-    log_vol = np.concatenate(([start], log_vol[:-1]))
-    factor = np.exp(2.0 * log_vol - 2.0 * spread**2)
-    step_var = np.repeat(variance / per_bar, per_bar) * factor
+    states, _ = lfilter([1.0], [1.0, -memory], shocks, zi=np.array([start * memory]))
+    before = np.concatenate(([start], states[:-1]))
+    return np.exp(2.0 * before - 2.0 * spread**2), float(states[-1])
+
+
+def _returns(config: GeneratorConfig, variance: Floats, rng: np.random.Generator, interval_s: int) -> Floats:
+    """Return the log returns of steps, jumps among them."""
+    count, step_h = len(variance), interval_s / config.steps_per_bar / 3_600.0
     jumps_var = config.jumps_per_day * config.jump_deviation**2
     day_var = config.annual_volatility**2 / (TRADING_DAYS if config.hours == "index" else CALENDAR_DAYS)
     # jumps are part of the asked variance, at most half of it
     share = min(0.5, jumps_var / day_var)
-    returns = _martingale(step_var * (1.0 - share), rng)
+    returns = _martingale(variance * (1.0 - share), rng)
     day_h = 6.5 if config.hours == "index" else 24.0
     jumped = rng.random(count) < config.jumps_per_day * step_h / day_h
     size = np.sqrt(share * day_var / config.jumps_per_day) if config.jumps_per_day > 0 else 0.0
     returns += np.where(jumped, _martingale(np.full(count, size**2), rng), 0.0)
-    gaps = np.zeros(len(opens))
-    closed = np.concatenate(([False], np.diff(opens) > gap_intervals(interval_s) * interval_s * NS))
-    overnight = config.annual_volatility**2 * config.overnight_share / TRADING_DAYS
-    gap_var = overnight * factor[::per_bar]
-    gaps[closed] = _martingale(gap_var[closed], rng)
-    moves = np.concatenate((gaps[:, None], returns.reshape(len(opens), per_bar)), axis=1)
-    result: Floats = config.start_price * np.exp(np.cumsum(moves.ravel()))
-    return result
+    return returns
 
 
 def _martingale(variance: Floats, rng: np.random.Generator) -> Floats:
