@@ -143,11 +143,6 @@ def depth_scale(config: SimulatorConfig) -> float:
     return _scale(config.level_weights, config.level_deviations, config.depth_deviation)
 
 
-def median_touch_notional(config: SimulatorConfig) -> float:
-    """Return the median notional of the best level, the mean of both sides."""
-    return config.level_weights[0] * depth_scale(config) * 0.5 * (config.bid_depth + config.ask_depth)
-
-
 def _held_normal(n: int, rng: np.random.Generator, *, hold: float) -> Floats:
     """Return standard normals, each held for a geometric number of steps."""
     fresh = rng.random(n) < 1.0 / max(hold, 1.0)

@@ -71,7 +71,10 @@ class SimulatorConfig:
     toxicity : {'low', 'middle', 'high'}
         How informed the takers are: the markouts of SOL, BTC and ETH.
     depth_interval_s : float
-        Seconds between books; a divisor of 1 s.
+        Mean seconds between books; a divisor of 1 s.
+    book_jitter : float
+        How far into its interval a book may come, as a share of it, drawn evenly: on a fixed grid, which the strategy's clock shares,
+        nothing would move while an order is on its way.
     daily_volume : float
         The pace of trading where the bars carry no volume: notional in a whole day of 24 hours, in collateral units. An open
         hour trades 1/24 of it.
@@ -120,6 +123,7 @@ class SimulatorConfig:
 
     toxicity: Toxicity = "middle"
     depth_interval_s: float = 0.5
+    book_jitter: float = 0.9
     daily_volume: float = 3.4e6
     use_bar_volume: bool = True
     funding_rate_hourly: float = 0.000005708
@@ -150,6 +154,7 @@ class SimulatorConfig:
         steps = 1.0 / self.depth_interval_s if self.depth_interval_s > 0 else 0.0
         whole = steps >= 1 and math.isclose(steps, round(steps))
         _require(whole, "depth_interval_s", self.depth_interval_s, "1 s over a whole number")
+        _require(0 <= self.book_jitter <= 0.9, "book_jitter", self.book_jitter, "0 to 0.9")
         for name in ("daily_volume", "trend_s", "roughness", "bid_depth", "ask_depth", "size_hold_s"):
             _require(0 < getattr(self, name) < math.inf, name, getattr(self, name), "above 0")
         _require(

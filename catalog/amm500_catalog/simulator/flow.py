@@ -21,6 +21,7 @@ Ints = npt.NDArray[np.int64]
 
 # takers arrive strictly inside a step, on whole milliseconds
 _STEP_MARGIN_MS = 10
+_SECOND_NS = 1_000_000_000
 # of a side's ten levels one step's takers may eat this much
 _LARGEST_BITE = 0.9
 # how long one side dominates uninformed flow, and how strongly (recorded signs of takers: correlation 0.55 to 0.65)
@@ -79,10 +80,20 @@ class Prints:
         return len(self.step)
 
 
-def forward_moves(book: Book, *, step_s: float) -> tuple[Floats, Floats]:
-    """Return the mid's moves over the next 1 s and 5 s in ticks, at each grid point; the end of a run stands still."""
-    mid = book.mid_half_ticks / 2.0
-    return _forward(mid, round(1.0 / step_s)), _forward(mid, round(5.0 / step_s))
+def forward_moves(book: Book, ts: Ints) -> tuple[Floats, Floats]:
+    """
+    Return the mid's moves over the next 1 s and 5 s in ticks, as a trade halfway to the next book sees them.
+
+    The end of a run stands still.
+    """
+    mid, step = book.mid_half_ticks / 2.0, np.arange(len(ts))
+    halfway = ts + np.diff(ts, append=ts[-1]) // 2
+    return _move(mid, ts, step, halfway, 1), _move(mid, ts, step, halfway, 5)
+
+
+def _move(mid: Floats, ts: Ints, step: Ints, when: Ints, horizon_s: int) -> Floats:
+    ahead = np.searchsorted(ts, when + horizon_s * _SECOND_NS, side="right") - 1
+    return np.asarray(mid[ahead] - mid[step])
 
 
 def lean_best_levels(book: Book, move_1: Floats, move_5: Floats, *, fewest: int) -> None:
@@ -269,16 +280,22 @@ def _look(book: Book, ladder: Ladder, ranks: Floats, lots: Floats) -> Ints:
     return np.asarray(chosen)
 
 
-def realized_markouts(book: Book, prints: Prints, move_1: Floats, move_5: Floats) -> tuple[float, float]:
-    """Return the size-weighted maker markouts of prints at 1 s and 5 s, in deviations of the mid; zeros without prints."""
-    scale_1, scale_5 = float(move_1.std()), float(move_5.std())
-    if not prints.count or min(scale_1, scale_5) < 1e-9:
+def realized_markouts(
+    book: Book, ts: Ints, prints: Prints, print_ts: Ints, scales: tuple[float, float]
+) -> tuple[float, float]:
+    """Return the size-weighted maker markouts of prints at 1 s and 5 s over ``scales``, the mid's deviations; zeros without prints."""
+    if not prints.count or min(scales) < 1e-9:
         return 0.0, 0.0
-    mid = book.mid_half_ticks[prints.step] / 2.0
-    edge = (prints.ticks - mid) * prints.side
+    mid = book.mid_half_ticks / 2.0
+    edge = (prints.ticks - mid[prints.step]) * prints.side
     one, five = (
-        float(np.average(edge - prints.side * move[prints.step], weights=prints.lots)) / scale
-        for move, scale in ((move_1, scale_1), (move_5, scale_5))
+        float(
+            np.average(
+                edge - prints.side * _move(mid, ts, prints.step, print_ts, horizon), weights=prints.lots
+            )
+        )
+        / scale
+        for horizon, scale in zip((1, 5), scales, strict=True)
     )
     return one, five
 
@@ -343,11 +360,6 @@ def settle(book: Book, draft: Prints, *, fewest: int) -> Prints:
     grown = within_display(book, replace(kept, lots=kept.lots + extra))
     take_out(book, replace(grown, lots=grown.lots - kept.lots), fewest=fewest)
     return within_display(book, grown)
-
-
-def _forward(mid: Floats, steps: int) -> Floats:
-    ahead = np.minimum(np.arange(len(mid)) + steps, len(mid) - 1)
-    return np.asarray(mid[ahead] - mid)
 
 
 def _draw_sizes(

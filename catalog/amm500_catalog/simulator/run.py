@@ -13,7 +13,6 @@ from amm500_catalog.simulator.book import BID
 from amm500_catalog.simulator.book import LEAST_NOTIONAL
 from amm500_catalog.simulator.book import Book
 from amm500_catalog.simulator.book import build_book
-from amm500_catalog.simulator.book import median_touch_notional
 from amm500_catalog.simulator.book import spread_path
 from amm500_catalog.simulator.book import touch_path
 from amm500_catalog.simulator.config import TOXICITY_TARGETS
@@ -32,10 +31,12 @@ from amm500_catalog.simulator.flow import taker_weights
 from amm500_catalog.simulator.path import LatentPath
 from amm500_catalog.simulator.path import RunBars
 from amm500_catalog.simulator.path import latent_path
+from amm500_catalog.simulator.streams import MS_NS
 from amm500_catalog.simulator.streams import Quotes
 from amm500_catalog.simulator.streams import lead
 from amm500_catalog.simulator.streams import make_quotes
 from amm500_catalog.simulator.streams import oracle_and_mark
+from amm500_catalog.simulator.streams import print_times
 
 
 Ints = npt.NDArray[np.int64]
@@ -74,6 +75,7 @@ class Run:
     latent: Floats
     book: Book
     prints: Prints
+    print_ts: Ints
     quotes: Quotes
     oracle_step: Ints
     oracle_ticks: Ints
@@ -100,7 +102,7 @@ def simulate_run(
     bars : RunBars
         Bars without a gap between them, prices in ticks.
     start_ns : int
-        Time of the first grid point.
+        Time of the first book.
     volume : float
         Notional to trade in the run.
     market : Market
@@ -111,16 +113,17 @@ def simulate_run(
         Entropy of the run: the dataset's seed and the run's start, so that a run does not depend on what was simulated before.
 
     """
-    streams = [np.random.default_rng(s) for s in np.random.SeedSequence(seed).spawn(7)]
-    path_rng, spread_rng, size_rng, intent_rng, taker_rng, price_rng, twin_rng = streams
+    streams = [np.random.default_rng(s) for s in np.random.SeedSequence(seed).spawn(8)]
+    path_rng, spread_rng, size_rng, intent_rng, taker_rng, price_rng, twin_rng, time_rng = streams
     step_s = config.depth_interval_s
-    ts = start_ns + np.arange(bars.count, dtype=np.int64) * round(step_s * SECOND_NS)
+    ts = _book_times(start_ns, bars.count, config, time_rng)
     path = _efficient_price(bars, path_rng, config)
     lot_notional = market.tick_lot * float(np.mean(path.ticks))
     book = _quote(path, (spread_rng, size_rng), config=config, lot_notional=lot_notional)
     prints, mix = _trade(
         book,
         path.activity,
+        ts,
         (intent_rng, taker_rng),
         volume=volume,
         market=market,
@@ -137,8 +140,17 @@ def simulate_run(
         premium_bps=config.premium_deviation_bps,
     )
     twin = None if config.twin is None else _twin(config, config.twin, ts, path.ticks, market, twin_rng)
-    quotes = make_quotes(ts, book, prints)
-    return Run(ts, path.ticks, book, prints, quotes, at, oracle, mark, premium, mix, twin)
+    print_ts = print_times(ts, prints, step_ns=round(step_s * SECOND_NS))
+    quotes = make_quotes(ts, book, prints, print_ts)
+    return Run(ts, path.ticks, book, prints, print_ts, quotes, at, oracle, mark, premium, mix, twin)
+
+
+def _book_times(start_ns: int, count: int, config: SimulatorConfig, rng: np.random.Generator) -> Ints:
+    """Return when each book is shown, the first at the start; two are never nearer than a tenth of the interval."""
+    step_ns = round(config.depth_interval_s * SECOND_NS)
+    late = np.floor(rng.random(count) * config.book_jitter * step_ns / MS_NS).astype(np.int64) * MS_NS
+    late[0] = 0
+    return start_ns + np.arange(count, dtype=np.int64) * step_ns + late
 
 
 def _efficient_price(bars: RunBars, rng: np.random.Generator, config: SimulatorConfig) -> LatentPath:
@@ -178,6 +190,7 @@ def _quote(
 def _trade(
     book: Book,
     activity: Floats,
+    ts: Ints,
     rngs: tuple[np.random.Generator, np.random.Generator],
     *,
     volume: float,
@@ -189,8 +202,9 @@ def _trade(
     fewest = max(1, int(np.ceil(LEAST_NOTIONAL / lot_notional)))
     intent_rng, taker_rng = rngs
     step_s = config.depth_interval_s
-    liquidity = config.liquidity or 1.0
-    move_1, move_5 = forward_moves(book, step_s=step_s)
+    step_ns = round(step_s * SECOND_NS)
+    move_1, move_5 = forward_moves(book, ts)
+    scales = float(move_1.std()), float(move_5.std())
     lean_best_levels(book, move_1, move_5, fewest=fewest)
     weights = taker_weights(book, activity, move_1, move_5, intent_rng, step_s=step_s)
     draw = partial(
@@ -198,7 +212,8 @@ def _trade(
         config,
         book,
         volume=volume,
-        touch_lots=liquidity * median_touch_notional(config) / lot_notional,
+        # sizes are relative to the best levels as they are shown, whose median the leaning moved a little
+        touch_lots=float(np.median([lots[:, 0] for lots in book.lots])),
         price_ticks_to_notional=market.tick_lot,
         step_ms=round(step_s * 1000),
     )
@@ -211,7 +226,8 @@ def _trade(
         tried = solve_mix(weights, book, move_1, move_5, (float(aim[0]), float(aim[1])))
         steps = build_ladder(weights, tried, move_1, move_5)
         trial = draw(steps, np.random.default_rng(taker_seed))
-        miss = wanted - np.array(realized_markouts(book, trial, move_1, move_5))
+        when = print_times(ts, trial, step_ns=step_ns)
+        miss = wanted - np.array(realized_markouts(book, ts, trial, when, scales))
         if np.abs(miss).max() < nearest:
             nearest, mix, draft = float(np.abs(miss).max()), tried, trial
         aim += 0.7 * miss
@@ -246,7 +262,7 @@ def _twin(
     )
     none = np.zeros(0, dtype=np.int64)
     nothing = Prints(none, none, none, none, none, none)
-    return Twin(make_quotes(ts, book, nothing), book)
+    return Twin(make_quotes(ts, book, nothing, none), book)
 
 
 def touch_of(book: Book) -> tuple[Ints, Ints]:

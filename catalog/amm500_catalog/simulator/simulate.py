@@ -43,7 +43,6 @@ from amm500_catalog.simulator.run import SECOND_NS
 from amm500_catalog.simulator.run import Market
 from amm500_catalog.simulator.run import Run
 from amm500_catalog.simulator.run import simulate_run
-from amm500_catalog.simulator.streams import MS_NS
 from amm500_catalog.simulator.streams import Quotes
 from amm500_catalog.simulator.streams import funding_hours
 from amm500_catalog.simulator.streams import funding_rates
@@ -331,7 +330,7 @@ def _write_day(
     def join(columns: list[Any]) -> Any:
         return np.concatenate(columns)
 
-    trade_ts = join([r.ts[r.prints.step] + r.prints.offset_ms * MS_NS for r in runs])
+    trade_ts = join([r.print_ts for r in runs])
     oracle_ts = join([r.ts[r.oracle_step] for r in runs])
     tables = {
         QuoteTick: _quotes(precision, Quotes.join([r.quotes for r in runs])),

@@ -46,16 +46,40 @@ class Quotes:
         return Quotes(*(np.concatenate([getattr(p, n) for p in parts]) for n in names))
 
 
-def make_quotes(ts: Ints, book: Book, prints: Prints) -> Quotes:
+def print_times(ts: Ints, prints: Prints, *, step_ns: int) -> Ints:
     """
-    Return the best bid and offer at the grid when price or size changed, and after orders that emptied a best level.
+    Return when each trade happens: as far between its book and the next as its offset is in an even interval.
 
-    Between two grid points a trade that leaves the best price standing shows at the next grid point.
+    Parameters
+    ----------
+    ts : numpy.ndarray
+        When each book is shown.
+    prints : Prints
+        The trades; offsets leave the last two milliseconds of an interval free.
+    step_ns : int
+        Mean time between two books.
+
+    """
+    # the first book comes at the run's start
+    end_ns = ts[0] + len(ts) * step_ns
+    gap = np.diff(ts, append=end_ns)[prints.step]
+    spared = 2 * MS_NS
+    return np.asarray(
+        ts[prints.step]
+        + prints.offset_ms * MS_NS * ((gap - spared) // MS_NS) // ((step_ns - spared) // MS_NS)
+    )
+
+
+def make_quotes(ts: Ints, book: Book, prints: Prints, print_ts: Ints) -> Quotes:
+    """
+    Return the best bid and offer of each book when price or size changed, and after orders that emptied a best level.
+
+    Between two books a trade that leaves the best price standing shows with the next one.
     """
     columns = np.stack(
         [book.ticks[BID][:, 0], book.lots[BID][:, 0], book.ticks[ASK][:, 0], book.lots[ASK][:, 0]], axis=1
     )
-    after, rows = _after_trades(ts, book, prints)
+    after, rows = _after_trades(book, prints, print_ts)
     all_ts = np.concatenate([ts, after])
     all_rows = np.concatenate([columns, rows])
     order = np.argsort(all_ts, kind="stable")
@@ -66,7 +90,7 @@ def make_quotes(ts: Ints, book: Book, prints: Prints) -> Quotes:
     return Quotes(all_ts[changed], all_rows[:, 0], all_rows[:, 1], all_rows[:, 2], all_rows[:, 3])
 
 
-def _after_trades(ts: Ints, book: Book, prints: Prints) -> tuple[Ints, Ints]:
+def _after_trades(book: Book, prints: Prints, print_ts: Ints) -> tuple[Ints, Ints]:
     times: list[Ints] = []
     rows: list[Ints] = []
     for side, sign in ((BID, -1), (ASK, 1)):
@@ -77,7 +101,7 @@ def _after_trades(ts: Ints, book: Book, prints: Prints) -> tuple[Ints, Ints]:
         total = np.cumsum(lots)
         begins = np.maximum.accumulate(np.where(np.r_[True, step[1:] != step[:-1]], np.r_[0, total[:-1]], 0))
         eaten = total - begins
-        when = ts[step] + prints.offset_ms[mine] * MS_NS
+        when = print_ts[mine]
         # the last print of an instant shows what is left
         last = np.r_[(when[1:] != when[:-1]), True]
         empty = last & (eaten >= book.lots[side][step, 0])
