@@ -328,14 +328,14 @@ class FillEngine:
             if self.bids.best >= bid_ticks:
                 self._touch(self.bids, bid_ticks, bid_lots)
             if self.taken_bids:
-                self._refresh_taken(self.taken_bids, bid_ticks, bid_lots)
+                self._refresh_touch(self.taken_bids, 1, bid_ticks, bid_lots)
             if self.asks.best and bid_ticks >= self.asks.best:
                 fills += self._cross(self.asks, ((bid_ticks, bid_lots),), self.taken_bids)
         if ask_lots > 0:
             if self.asks.best and self.asks.best <= ask_ticks:
                 self._touch(self.asks, ask_ticks, ask_lots)
             if self.taken_asks:
-                self._refresh_taken(self.taken_asks, ask_ticks, ask_lots)
+                self._refresh_touch(self.taken_asks, -1, ask_ticks, ask_lots)
             if self.bids.best and ask_ticks <= self.bids.best:
                 fills += self._cross(self.bids, ((ask_ticks, ask_lots),), self.taken_asks)
         return fills
@@ -416,6 +416,12 @@ class FillEngine:
             elif before != lots or queue.traded:
                 # an unchanged size still settles trades counted since the last look: the level was refilled
                 self._model.on_depth(queue, float(before), float(lots))
+
+    def _refresh_touch(self, taken: dict[int, int], side: int, ticks: int, lots: int) -> None:
+        """Forget what was taken from levels that the touch has left behind, and keep no more of the touch than is there."""
+        for price in [price for price in taken if (price - ticks) * side > 0]:
+            del taken[price]
+        self._refresh_taken(taken, ticks, lots)
 
     @staticmethod
     def _refresh_taken(taken: dict[int, int], ticks: int, lots: int) -> None:

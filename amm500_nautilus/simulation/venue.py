@@ -271,7 +271,8 @@ class VenueModule(SimulationModule):
                 break
             if ticks in levels or ticks in taken:
                 shown[ticks] = order.size.raw // lot_raw
-        if shown or (best and (best - worst) * side >= 0):
+        # what was taken at a price that is shown no more is forgotten, or it would count against whoever comes there next
+        if shown or taken or (best and (best - worst) * side >= 0):
             fills.view(side, worst, shown)
 
     def _apply_whole_book(self, ts: int, *, touch_known: bool) -> None:
