@@ -84,6 +84,15 @@ def test_an_opposite_quote_that_touches_our_price_fills_up_to_its_size_and_only_
     assert names(market.on_touch(998, 70, 1000, 45)) == [("a", 15)]
 
 
+def test_an_offer_that_comes_back_to_our_price_after_it_had_gone_fills_us_anew() -> None:
+    market = engine()
+    rest(market, "a", BUY, 1000, 100, displayed=50)
+    assert names(market.on_touch(998, 70, 1000, 30)) == [("a", 30)]
+    # nobody offers at our price any more, then somebody new does
+    assert names(market.on_touch(998, 70, 1001, 30)) == []
+    assert names(market.on_touch(998, 70, 1000, 20)) == [("a", 20)]
+
+
 def test_a_book_refresh_with_the_same_levels_neither_fills_nor_moves_the_queue() -> None:
     market = engine()
     order = rest(market, "a", BUY, 1000, 10, displayed=50)

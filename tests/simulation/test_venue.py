@@ -416,3 +416,18 @@ def test_a_flat_engine_keeps_no_closed_positions_and_loses_no_realized_pnl() -> 
     assert len(with_care) > 10
     assert with_care.tolist() == without.tolist()
     assert kept == 0
+
+
+def test_size_that_comes_back_after_the_level_we_emptied_had_gone_can_be_taken_again() -> None:
+    def take(script: Script) -> None:
+        script.send(f"take-{len(script.orders)}", 1, 69_002, 500, time_in_force=TimeInForce.IOC)
+
+    gone = ASKS[1:]
+    data = [depth(IID, T0 + half * SECOND // 2, BIDS, gone if 5 <= half < 7 else ASKS) for half in range(16)]
+    # all of the best offer after a second; the same size, still shown, is taken already; at 2.5 s it goes, at 3.5 s another comes
+    script, venue = run([take, take, lambda _script: None, take], data)
+    assert [fill.last_qty for fill in script.of("OrderFilled")] == [size(500), size(500)]
+    assert [event.client_order_id for event in script.of("OrderFilled")] == [
+        script.orders[name].client_order_id for name in ("take-0", "take-2")
+    ]
+    assert venue.ledger.position_lots == 1_000

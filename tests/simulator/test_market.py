@@ -33,6 +33,31 @@ def _run(bars: RunBars, *, seed: int = 1, volume: float = 50_000.0, **config):
     )
 
 
+def test_books_come_off_the_grid_in_order_and_inside_the_run() -> None:
+    run = _run(_bars())
+    step = 500_000_000
+    late = run.ts - START - np.arange(len(run.ts)) * step
+    assert run.ts[0] == START
+    assert (late >= 0).all()
+    assert (late < 0.9 * step).all()
+    assert np.diff(run.ts).min() >= 0.1 * step
+    # evenly over nine tenths of the interval: an order under way for 200 ms meets a new book in four of ten cases
+    assert late.mean() == pytest.approx(0.45 * step, rel=0.03)
+    second = np.arange(START, START + 1_200 * 10**9, 10**9)
+    met = np.searchsorted(run.ts, second + 200_000_000) - np.searchsorted(run.ts, second, side="right")
+    assert 0.3 < (met > 0).mean() < 0.5
+    assert (run.print_ts > run.ts[run.prints.step]).all()
+    after = np.append(run.ts, START + len(run.ts) * step)[run.prints.step + 1]
+    assert (run.print_ts + 1_000_000 < after).all()
+    assert (np.diff(run.print_ts) >= 0).all()
+
+
+def test_without_jitter_books_come_on_the_grid() -> None:
+    run = _run(_bars(), book_jitter=0.0)
+    assert (run.ts == START + np.arange(len(run.ts)) * 500_000_000).all()
+    assert (run.print_ts == run.ts[run.prints.step] + run.prints.offset_ms * 1_000_000).all()
+
+
 @settings(max_examples=12, deadline=None)
 @given(
     seed=st.integers(0, 2**32),
