@@ -10,6 +10,9 @@ from amm500_nautilus.quoting.config_rules import positive
 from amm500_nautilus.quoting.config_rules import require
 
 
+MOST_BPS = 10_000.0
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SpreadBand:
     """
@@ -31,10 +34,10 @@ class SpreadBand:
     def __post_init__(self) -> None:
         positive(self, "below", "min_bps")
         require(
-            self.max_bps >= self.min_bps,
+            self.min_bps <= self.max_bps < MOST_BPS,
             "SpreadBand.max_bps",
             self.max_bps,
-            f"at least min_bps ({self.min_bps!r})",
+            f"at least min_bps ({self.min_bps!r}), and under {MOST_BPS:g}: a bid so far away has no price",
         )
 
 

@@ -2,6 +2,8 @@
 
 import argparse
 import tempfile
+from datetime import UTC
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +45,8 @@ def check(args: argparse.Namespace) -> int:
     from amm500_nautilus.runtime.models import build  # noqa: PLC0415
 
     config = load_config(args.config, args.overrides)
+    if config.data.source not in ("file", "hl-book", "recorded"):
+        config.data.span(datetime.now(UTC))
     opening = _opening(config)
     if opening is None:
         print(

@@ -22,6 +22,7 @@ from amm500_catalog.errors import InputError
 from amm500_catalog.simulator import SimulatorConfig
 from amm500_catalog.sources.generator import GeneratorConfig
 from amm500_catalog.spec import MarketSpec
+from amm500_catalog.validate import utc_text
 from amm500_nautilus.margin.position import MarginMode
 from amm500_nautilus.quoting.config import QuotingConfig
 from amm500_nautilus.research.scenario import StressConfig
@@ -37,6 +38,7 @@ from amm500_nautilus.runtime.load import read_yaml
 from amm500_nautilus.runtime.load import validate
 from amm500_nautilus.runtime.models import build
 from amm500_nautilus.runtime.models import model_of
+from amm500_nautilus.runtime.models import refuse_truth
 from amm500_nautilus.runtime.node.signer_section import Address
 from amm500_nautilus.runtime.node.signer_section import SignerSection
 from amm500_nautilus.runtime.node.signer_section import key_in
@@ -75,6 +77,11 @@ class Section(BaseModel):
     """A section of the run file; unknown keys are errors."""
 
     model_config = STRICT
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_truth_for_numbers(cls, values: Any) -> Any:
+        return refuse_truth(cls, values)
 
 
 class MarketSection(Section):
@@ -118,14 +125,14 @@ class DataSection(Section):
     into a book by the simulator), hl-book (a recorded book, nothing simulated but our own fills), or recorded (a directory of
     ``amm500 record``, or of a run with ``live.record``). ``start`` and ``end`` are
     UTC dates or times; without them the span is the last ``days`` whole days (for files: all there is). ``sessions``: index
-    keeps cash hours with gaps, always is 24/7. ``catalog`` is a folder or an fsspec URL, with ``storage_options`` for its filesystem
+    keeps cash hours with gaps, always is 24/7. ``duplicates``: drop leaves exact copies of a file's bars out. ``catalog`` is a folder or an fsspec URL, with ``storage_options`` for its filesystem
     (an endpoint, never a key: keys come from the environment).
     """
 
     source: Literal[
         "auto", "catalog", "hyperliquid", "yfinance", "file", "generator", "hl-book", "recorded"
     ] = "auto"
-    catalog: str = "catalog/store"
+    catalog: Annotated[str, Field(min_length=1)] = "catalog/store"
     storage_options: dict[str, Any] = Field(default_factory=dict)
     path: str | None = None
     symbol: str = "^OEX"
@@ -139,6 +146,7 @@ class DataSection(Section):
     target_volatility: Annotated[float, Field(gt=0, lt=5)] | None = None
     url: Annotated[str, VENUE_URL] = "https://api.hyperliquid.xyz"
     feed_latency_ms: Annotated[int, Field(ge=0, le=60_000)] = 0
+    duplicates: Literal["refuse", "drop"] = "refuse"
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -146,6 +154,8 @@ class DataSection(Section):
             raise ValueError(f"data.path is missing; source {self.source} needs the file or folder to read")
         # what would be ignored in silence is a mistake: most often the source was forgotten
         readers = {"path": ("file", "hl-book", "recorded"), "columns": ("file",), "timezone": ("file",)}
+        if self.duplicates != "refuse":
+            readers["duplicates"] = ("file",)
         for name, sources in readers.items():
             if getattr(self, name) and self.source not in sources:
                 raise ValueError(
@@ -174,15 +184,35 @@ class DataSection(Section):
         return _utc_ns(self.end, "data.end")
 
     def span(self, now: datetime) -> tuple[int, int]:
-        """Return [start, end) in ns: as given, or the last ``days`` whole days before ``now``."""
+        """
+        Return [start, end) in ns: as given, or the last ``days`` whole days before ``now``.
+
+        Raises
+        ------
+        InputError
+            If nothing lies between them.
+
+        """
         end = self.end_ns
         if end is None:
             midnight = now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
             end = int(midnight.timestamp()) * 1_000_000_000
             if self.start_ns is not None:
                 end = min(end, self.start_ns + self.days * DAY_NS)
-        start = self.start_ns
-        return (start if start is not None else end - self.days * DAY_NS), end
+        start = self.start_ns if self.start_ns is not None else end - self.days * DAY_NS
+        if start >= end:
+            raise InputError(
+                f"data.start {self.start} is not before {utc_text(end)}, where the last whole day ended",
+                "data",
+                "an earlier start, or data.end after it",
+            )
+        if start < 0:
+            raise InputError(
+                f"data.days {self.days} reach back from data.end {self.end} to before {FIRST_YEAR}",
+                "data",
+                "fewer days, or a later end",
+            )
+        return start, end
 
 
 def _utc_ns(text: str | None, key: str) -> int | None:
@@ -219,7 +249,7 @@ class Transfer(Section):
     """A deposit, or a withdrawal when negative, at a UTC time."""
 
     at: Moment
-    amount: Annotated[Decimal, Field(decimal_places=6)]
+    amount: Annotated[Decimal, Field(decimal_places=6, ge=-MOST, le=MOST)]
 
     @property
     def ts_ns(self) -> int:

@@ -28,6 +28,7 @@ from amm500_catalog.dataset import open_recorded
 from amm500_catalog.dataset import open_simulated
 from amm500_catalog.errors import InputError
 from amm500_catalog.errors import SourceUnavailableError
+from amm500_catalog.simulator import SimulationResult
 from amm500_catalog.simulator import SimulatorConfig
 from amm500_catalog.simulator import simulate
 from amm500_catalog.sources.auto import AutoSource
@@ -243,10 +244,11 @@ def _content(frame: BarFrame) -> str:
 
 def _request_key(config: RunConfig, now: datetime, source: str) -> str:
     """Return a key of everything that decides the dataset but the bars found."""
-    start, end = config.data.span(now)
-    if source == "file" and config.data.start_ns is None and config.data.end_ns is None:
-        # the whole file, whatever the day
-        start = end = 0
+    if source == "file":
+        # what the file has of it, whatever the day
+        start, end = config.data.start_ns or 0, config.data.end_ns or 0
+    else:
+        start, end = config.data.span(now)
     data = config.data.model_dump(
         include={"path", "symbol", "interval", "sessions", "target_volatility", "columns", "timezone", "url"}
     )
@@ -290,11 +292,13 @@ def _stored_label(config: RunConfig, store: CatalogStore, now: datetime) -> str 
 def find_bars(config: RunConfig, store: CatalogStore, progress: Progress, now: datetime) -> Found:
     """Return the bars of the asked source, at the market's price level."""
     data = config.data
-    start, end = data.span(now)
-    request = BarRequest(symbol=data.symbol, interval=data.interval, start_ns=start, end_ns=end)
     if data.source == "file":
         found = _from_file(config)
-    elif data.source == "hyperliquid":
+        store_bar_frame(store, found.frame)
+        return _scaled(config, found)
+    start, end = data.span(now)
+    request = BarRequest(symbol=data.symbol, interval=data.interval, start_ns=start, end_ns=end)
+    if data.source == "hyperliquid":
         found = _from_exchange(config, request, progress)
     elif data.source == "yfinance":
         found = _plain(config, YahooSource().fetch(request))
@@ -323,7 +327,7 @@ def _from_file(config: RunConfig) -> Found:
             "time, time_is, unit, open, high, low, close, volume",
         )
     columns = ColumnMap(timezone=data.timezone, **data.columns)  # type: ignore[arg-type]
-    frame = read_bars(str(data.path), columns=columns)
+    frame = read_bars(str(data.path), columns=columns, duplicates=data.duplicates)
     # two files of one name must not be taken for one market
     frame = replace(frame, symbol=f"{frame.symbol}-{_content(frame)[:8]}")
     start, end = data.start_ns, data.end_ns
@@ -465,6 +469,36 @@ def open_seconds_a_year(hours: str) -> float:
 # -- the simulated dataset ----------------------------------------------------------------------------------------
 
 
+def _simulated(
+    config: RunConfig,
+    found: Found,
+    simulator: SimulatorConfig,
+    shock: Shock | None,
+    folder: str,
+    progress: Progress,
+) -> SimulationResult:
+    frame = found.frame
+    try:
+        return simulate(
+            frame.bars,
+            frame.sessions if shock is None else shock.cut(frame.sessions),
+            found.spec,
+            simulator,
+            config.seed,
+            folder,
+            lambda done, total: progress(done / total, "simulating the market"),
+            funding=None if found.funding is None else _funding_columns(found.funding),
+        )
+    except InputError:
+        raise
+    except ValueError as error:
+        raise InputError(
+            f"these prices cannot be simulated: {error}",
+            "market.price or the bars",
+            "prices of at least a few ticks, whose changes leave them above zero",
+        ) from error
+
+
 def _simulate(
     config: RunConfig,
     store: CatalogStore,
@@ -491,16 +525,7 @@ def _simulate(
         price = float(frame.bars["close"].median())
         for instrument in _instruments(found.spec, simulator, price, frame.sessions[0][0]):
             staged.catalog.write_data([instrument])
-        result = simulate(
-            frame.bars,
-            frame.sessions if shock is None else shock.cut(frame.sessions),
-            found.spec,
-            simulator,
-            config.seed,
-            str(staged.folder),
-            lambda done, total: progress(done / total, "simulating the market"),
-            funding=None if found.funding is None else _funding_columns(found.funding),
-        )
+        result = _simulated(config, found, simulator, shock, str(staged.folder), progress)
         info = DatasetInfo(
             name=label,
             catalog=store.url,

@@ -3,6 +3,7 @@
 import dataclasses
 import math
 import types
+from decimal import Decimal
 from functools import cache
 from typing import Any
 from typing import Union
@@ -13,9 +14,35 @@ from typing import get_type_hints
 from pydantic import BaseModel
 from pydantic import ConfigDict
 from pydantic import create_model
+from pydantic import model_validator
 
 
 STRICT = ConfigDict(extra="forbid", frozen=True)
+
+
+def _counts(annotation: Any) -> bool:
+    """Return whether an annotation takes numbers and no truth."""
+    args = get_args(annotation)
+    if annotation is bool or any(arg is bool for arg in args):
+        return False
+    return annotation in (int, float, Decimal) or any(_counts(arg) for arg in args)
+
+
+def refuse_truth(model: type[BaseModel], values: Any) -> Any:
+    """
+    Return the values of a section as they are; a validator for before.
+
+    Raises
+    ------
+    ValueError
+        If a number is given as true or false, which would be taken for 1 or 0.
+
+    """
+    for name, value in values.items() if isinstance(values, dict) else ():
+        field = model.model_fields.get(name)
+        if isinstance(value, bool) and field is not None and _counts(field.annotation):
+            raise ValueError(f"{name} is {str(value).lower()}; allowed: a number")
+    return values
 
 
 def _swap(annotation: Any) -> Any:
@@ -45,7 +72,9 @@ def model_of(config: type[Any]) -> type[BaseModel]:
         elif item.default_factory is not dataclasses.MISSING:
             default = item.default_factory()
         fields[item.name] = (_swap(hints[item.name]), _plain(default))
-    model = create_model(config.__name__, __config__=STRICT, **fields)
+    before: Any = model_validator(mode="before")
+    truth = before(classmethod(refuse_truth))
+    model = create_model(config.__name__, __config__=STRICT, __validators__={"refuse_truth": truth}, **fields)
     model.__amm500_source__ = config  # type: ignore[attr-defined]
     return model
 

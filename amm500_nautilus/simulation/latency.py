@@ -1,6 +1,5 @@
 """How long an order action takes to reach the venue."""
 
-import math
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
@@ -12,6 +11,9 @@ import numpy.typing as npt
 
 NS_PER_MS = 1_000_000
 _POOL = 4096
+# ten minutes; one in a thousand draws is 500 times the median then
+_MOST_MS = 600_000.0
+_MOST_SIGMA = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,19 +49,19 @@ class LatencyConfig:
         if self.kind not in {"constant", "lognormal", "empirical"}:
             msg = f"latency kind is {self.kind!r}; allowed: constant, lognormal, empirical"
             raise ValueError(msg)
-        if not (math.isfinite(self.p50_ms) and self.p50_ms >= 0.0):
-            msg = f"latency p50_ms is {self.p50_ms}; allowed: 0 or more"
-            raise ValueError(msg)
-        if self.sigma < 0.0 or self.min_ms < 0.0:
-            msg = f"latency sigma {self.sigma} and min_ms {self.min_ms}; allowed: 0 or more"
-            raise ValueError(msg)
+        for name, most in (("p50_ms", _MOST_MS), ("min_ms", _MOST_MS), ("sigma", _MOST_SIGMA)):
+            value = getattr(self, name)
+            if not 0.0 <= value <= most:
+                msg = f"latency {name} is {value}; allowed: 0 to {most:g}"
+                raise ValueError(msg)
         if self.kind == "empirical":
             self._check_quantiles()
 
     def _check_quantiles(self) -> None:
         points = self.quantiles
         rising = all(a[0] < b[0] and a[1] <= b[1] for a, b in pairwise(points))
-        if len(points) < 2 or points[0][0] != 0.0 or points[-1][0] != 1.0 or points[0][1] < 0.0 or not rising:
+        ends = len(points) >= 2 and points[0][0] == 0.0 and points[-1][0] == 1.0 and points[0][1] >= 0.0
+        if not ends or not rising or points[-1][1] > _MOST_MS:
             msg = f"latency quantiles are {points}; allowed: rising pairs of probability and ms from 0 to 1"
             raise ValueError(msg)
 

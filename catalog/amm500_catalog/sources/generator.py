@@ -34,6 +34,7 @@ CALENDAR_DAYS: Final = 365.0
 SATURDAY: Final = 5
 # 1970-01-01 was a Thursday
 EPOCH_WEEKDAY: Final = 3
+MOST_VOLATILITY: Final = 5.0
 # steps held in memory at a time, some 90 bytes each
 STEPS_AT_ONCE: Final = 1_000_000
 
@@ -115,6 +116,10 @@ class GeneratorConfig:
         for name in ("volatility_of_volatility", "u_shape", "jumps_per_day", "jump_deviation"):
             if not getattr(self, name) >= 0:
                 raise ValueError(f"`{name}` was {getattr(self, name)}, must be zero or more")
+        # beyond these a path leaves what a price can be
+        for name in ("annual_volatility", "volatility_of_volatility", "jump_deviation"):
+            if getattr(self, name) > MOST_VOLATILITY:
+                raise ValueError(f"`{name}` was {getattr(self, name)}, must be at most {MOST_VOLATILITY:g}")
         if not 0 <= self.overnight_share < 1:
             raise ValueError(f"`overnight_share` was {self.overnight_share}, must be at least 0 and below 1")
         if self.steps_per_bar < 1:
