@@ -26,6 +26,8 @@ from amm500_catalog.spec import DatasetInfo
 from amm500_catalog.store import CatalogStore
 from amm500_catalog.store import ImportResult
 from amm500_catalog.tables import stream_table
+from amm500_catalog.validate import check_prices
+from amm500_catalog.validate import check_volume
 
 
 DECIMALS: Final = 6
@@ -50,10 +52,19 @@ def store_bar_frame(store: CatalogStore, frame: BarFrame) -> ImportResult:
     Store real bars as they are, prices unscaled; the same bars again change nothing.
 
     A bar's ``ts_event`` and ``ts_init`` are its close. Missing volume is stored as 0 and named in the manifest.
+
+    Raises
+    ------
+    InputError
+        If a price or a volume is none of a market, or one that the catalogue cannot hold.
+
     """
     kind = bar_type(frame.symbol, frame.source, frame.interval_s)
     rows = frame.bars
     volumes = rows["volume"].fillna(0.0).to_numpy() if "volume" in rows else np.zeros(len(rows))
+    where = f"{frame.source} {frame.symbol}"
+    check_prices(rows, path=where)
+    check_volume(volumes, path=where)
     bars = [
         Bar(
             kind,

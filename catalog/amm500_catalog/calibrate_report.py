@@ -21,6 +21,7 @@ from amm500_catalog.calibrate import measure_samples
 from amm500_catalog.calibrate import pooled_trade_ratio
 from amm500_catalog.calibrate_samples import half_of
 from amm500_catalog.calibrate_samples import read_recording
+from amm500_catalog.errors import InputError
 from amm500_catalog.simulator import TOXICITY_TARGETS
 from amm500_catalog.simulator import SimulatorConfig
 from amm500_catalog.simulator import simulate
@@ -30,6 +31,8 @@ from amm500_catalog.spec import MarketSpec
 
 RECORDED_COINS = ("BTC", "ETH", "SOL")
 SIZE_COINS = ("ETH", "SOL")
+SAMPLE_COLUMNS = ("time_utc", "bid", "ask", "bid_depth10_usd", "ask_depth10_usd")
+SAMPLES = f"a CSV of samples with the columns {', '.join(SAMPLE_COLUMNS)}"
 # the fit uses the first half of the samples and of the recorded prints, the report the second
 TEST_HALF = 0.5
 _DEPTH_TOLERANCE = 0.15
@@ -118,6 +121,11 @@ def calibration_report(
         Simulated markets (``measure_dataset``, ``simulate_levels``). One that says what was asked of it (``toxicity``,
         ``bars_deviation``, ``daily_volume``) is held to that too.
 
+    Raises
+    ------
+    InputError
+        If a recording is not there, or the samples are none.
+
     """
     recorded = [measure_recording(recordings, coin) for coin in RECORDED_COINS] if recordings else []
     thin = _second_half(samples) if samples else None
@@ -205,9 +213,39 @@ def walk_bars(
     )
 
 
+def require_samples(path: str | Path) -> int:
+    """
+    Return how many samples a file holds.
+
+    Raises
+    ------
+    InputError
+        If it cannot be read, or its columns are others.
+
+    """
+    try:
+        table = pd.read_csv(path)
+    except (OSError, pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+        raise InputError(f"cannot be read ({_first_line(error)})", str(path), SAMPLES) from error
+    missing = [name for name in SAMPLE_COLUMNS if name not in table]
+    if missing:
+        raise InputError(f"has no column {missing[0]}", str(path), SAMPLES)
+    return len(table)
+
+
 def _second_half(path: str | Path) -> Measurement:
-    rows = len(pd.read_csv(path, usecols=["bid"]))
-    return measure_samples(path, rows=slice(int(rows * TEST_HALF), None), name="km:US500 (test half)")
+    rows = slice(int(require_samples(path) * TEST_HALF), None)
+    try:
+        return measure_samples(path, rows=rows, name="km:US500 (test half)")
+    except InputError:
+        raise
+    except (TypeError, ValueError) as error:
+        # words where numbers or times stand, or no spread at all
+        raise InputError(f"cannot be measured ({_first_line(error)})", str(path), SAMPLES) from error
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0]
 
 
 def _checks(made: Measurement, thin: Measurement | None, sizes: dict[str, float] | None) -> list[Check]:

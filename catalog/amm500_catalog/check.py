@@ -21,13 +21,20 @@ from nautilus_trader.persistence.funcs import class_to_filename
 from nautilus_trader.serialization.arrow.schema import NAUTILUS_ARROW_SCHEMA
 
 from amm500_catalog.completeness import missing_rows
-from amm500_catalog.dataset import REQUIRED
+from amm500_catalog.dataset import info_from_meta
+from amm500_catalog.dataset import stored_instruments
 from amm500_catalog.errors import InputError
+from amm500_catalog.shapes import CLASS_BY_FOLDER
+from amm500_catalog.shapes import rows_of
+from amm500_catalog.shapes import sessions_of
+from amm500_catalog.shapes import streams_of
 from amm500_catalog.sources.base import NS
+from amm500_catalog.storage import StoredFile
+from amm500_catalog.store import DATASET_FILE
+from amm500_catalog.store import DATASETS
+from amm500_catalog.store import STAGING
 from amm500_catalog.store import CatalogStore
-from amm500_catalog.store import StoredFile
 from amm500_catalog.tables import ROW_KEYS
-from amm500_catalog.tables import STREAM_CLASSES
 from amm500_catalog.tables import decimals
 from amm500_catalog.validate import check_prices
 from amm500_catalog.validate import utc_text
@@ -35,7 +42,6 @@ from amm500_catalog.validate import utc_text
 
 # a stream silent for longer than this inside a session is worth a line
 GAP_NOTE_S: Final = 60.0
-CLASS_BY_FOLDER: Final = {class_to_filename(cls): cls for cls in STREAM_CLASSES}
 PRECISIONS: Final = (b"price_precision", b"size_precision")
 F_LAST: Final = int(RecordFlag.F_LAST)
 
@@ -81,22 +87,57 @@ def check_store(store: CatalogStore) -> CheckReport:
         Finding("error", "real", path, "half-written; its writer is at work, or was killed elsewhere")
         for path in store.half_written()
     ]
+    findings += [
+        Finding("error", "real", path, "the file holds no JSON object") for path in store.unreadable()
+    ]
+    findings += [
+        Finding("note", "real", path, "a file among the folders of unfinished imports; nothing reads it")
+        for path in _strays(store)
+    ]
     files = rows = 0
-    spans: dict[str | None, tuple[tuple[int, int], ...]] = {}
     for label in (None, *store.labels()):
-        meta = store.meta(label) if label is not None else None
-        spans[label] = tuple((int(a), int(b)) for a, b in (meta or {}).get("sessions", ()))
         name = label or "real"
+        sessions = _sessions(store, label)
         for cls, identifier in _streams(store, label):
-            found, count, read = _check_stream(store, label, cls, identifier, spans[label])
+            found, count, read = _check_stream(store, label, cls, identifier, sessions)
             findings += [
                 Finding(severity, name, f"{class_to_filename(cls)}/{identifier}", what)
                 for severity, what in found
             ]
             files += read
             rows += count
+        findings += [Finding("error", name, "definitions", what) for what in _check_definitions(store, label)]
     findings += _check_manifests(store)
     return CheckReport(tuple(findings), files, rows)
+
+
+def _strays(store: CatalogStore) -> list[str]:
+    paths = sorted(store.fs.glob(f"{store.root}/{STAGING}/*"))
+    return [path.removeprefix(store.root).lstrip("/") for path in paths if not store.fs.isdir(path)]
+
+
+def _sessions(store: CatalogStore, label: str | None) -> tuple[tuple[int, int], ...]:
+    meta = store.meta(label) if label is not None else None
+    try:
+        return sessions_of(meta or {}, DATASET_FILE)
+    except InputError:
+        return ()  # named with what else is wrong with its description
+
+
+def _check_definitions(store: CatalogStore, label: str | None) -> list[str]:
+    """Return what is wrong with the files that define instruments, which are no stream."""
+    wrong = []
+    for path in sorted(store.fs.glob(f"{store.base(label)}/data/*/*")):
+        folder, identifier = path.split("/")[-2:]
+        if folder in CLASS_BY_FOLDER:
+            continue
+        try:
+            for file in sorted(store.fs.glob(f"{path}/*.parquet")):
+                store.read_table(file)
+            stored_instruments(store, label, identifier)
+        except InputError as e:
+            wrong.append(str(e))
+    return wrong
 
 
 def _streams(store: CatalogStore, label: str | None) -> Iterator[tuple[type, str]]:
@@ -259,46 +300,66 @@ def _gaps(times: np.ndarray, cls: type, sessions: tuple[tuple[int, int], ...]) -
 def _check_manifests(store: CatalogStore) -> list[Finding]:
     findings = []
     for name, manifest in store.manifests().items():
-        for folder, stated in manifest.get("streams", {}).items():
-            class_folder, identifier = folder.split("/")[-2:]
-            cls = CLASS_BY_FOLDER.get(class_folder)
-            if cls is None:
-                continue
-            start, end = int(stated["start_ns"]), int(stated["end_ns"])
-            held = _rows_in_span(store, cls, identifier, start, end)
-            if held < int(stated["rows"]):
-                findings.append(
-                    Finding(
-                        "error",
-                        "real",
-                        name,
-                        f"{folder} holds {held} of the {stated['rows']} rows that were imported",
-                    )
-                )
+        try:
+            wrong = _imported(store, manifest, f"{DATASETS}/{name}.json")
+        except InputError as e:
+            wrong = [str(e)]
+        findings += [Finding("error", "real", name, what) for what in wrong]
     for label in store.labels():
-        meta = store.meta(label) or {}
-        wrong = [f"`{key}` is missing" for key in REQUIRED if key not in meta][:1]
-        findings += [
-            Finding("error", label, "dataset.json", what) for what in wrong or _missing(store, meta, label)
-        ]
+        meta = store.meta(label)
+        wrong = [] if meta is None else _described(store, meta, label)
+        findings += [Finding("error", label, DATASET_FILE, what) for what in wrong]
     return findings
 
 
-def _missing(store: CatalogStore, meta: dict[str, Any], label: str) -> list[str]:
+def _imported(store: CatalogStore, manifest: dict[str, Any], where: str) -> list[str]:
+    wrong = []
+    for stream in streams_of(manifest, where):
+        if stream.data_cls is None:
+            continue
+        held = _rows_in_span(store, stream.data_cls, stream.identifier, stream.start_ns, stream.end_ns)
+        if held < stream.rows:
+            wrong.append(f"{stream.folder} holds {held} of the {stream.rows} rows that were imported")
+    # bars alone are imported without an instrument, and no run opens them by their import
+    if "instrument_id" in manifest:
+        info = info_from_meta(manifest, name=where, catalog=store.url)
+        wrong += _undefined(store, None, info.instrument_id)
+    return wrong
+
+
+def _described(store: CatalogStore, meta: dict[str, Any], label: str) -> list[str]:
     try:
-        return missing_rows(store, meta, label)
+        info = info_from_meta(meta, name=label, catalog=store.url)
+        rows_of(meta, DATASET_FILE)
+    except InputError as e:
+        return [str(e)]
+    try:
+        wrong = missing_rows(store, meta, label)
     except InputError:
-        return []  # a damaged file is named already
+        wrong = []  # a damaged file is named already
+    return wrong + _undefined(store, label, info.instrument_id)
+
+
+def _undefined(store: CatalogStore, label: str | None, instrument_id: str) -> list[str]:
+    try:
+        found = stored_instruments(store, label, instrument_id)
+    except InputError:
+        return []  # named already
+    return [] if found else [f"the instrument {instrument_id} is not stored"]
 
 
 def _rows_in_span(store: CatalogStore, cls: type, identifier: str, start: int, end: int) -> int:
     held = 0
-    for file in store.files(cls, identifier):
+    try:
+        files = store.files(cls, identifier)
+    except InputError:
+        return 0  # named already
+    for file in files:
         if file.end_ns < start or file.start_ns > end:
             continue
         try:
             times = store.read_table(file.path).column("ts_init").to_numpy()
-        except InputError:
+        except (InputError, KeyError):
             continue  # named already
         held += int(((times >= start) & (times <= end)).sum())
     return held

@@ -2,15 +2,12 @@
 
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
-from amm500_catalog.check import CLASS_BY_FOLDER
 from amm500_catalog.check import CheckReport
 from amm500_catalog.check import check_store
-from amm500_catalog.errors import InputError
 from amm500_catalog.queries import Rows
 from amm500_catalog.queries import query
+from amm500_catalog.shapes import CLASS_BY_FOLDER
+from amm500_catalog.shapes import streams_of
 from amm500_catalog.store import CatalogStore
 from amm500_catalog.validate import utc_text
 
@@ -32,7 +29,7 @@ def catalog_ls(root: str, storage_options: dict[str, Any] | None = None) -> Rows
     Raises
     ------
     InputError
-        If there is no catalogue, it cannot be opened, or a stored file is damaged.
+        If there is no catalogue, it cannot be opened, or a stored file or manifest is damaged.
 
     """
     store = CatalogStore(root, storage_options, must_exist=True)
@@ -50,8 +47,8 @@ def catalog_ls(root: str, storage_options: dict[str, Any] | None = None) -> Rows
                 continue
             source = (
                 sources.get(f"data/{folder}/{identifier}", "")
-                if meta is None
-                else str(meta.get("source", ""))
+                if label is None
+                else str((meta or {}).get("source", ""))
             )
             rows.append(
                 (
@@ -60,7 +57,7 @@ def catalog_ls(root: str, storage_options: dict[str, Any] | None = None) -> Rows
                     source,
                     cls.__name__,
                     identifier,
-                    sum(_row_count(store, file.path) for file in files),
+                    sum(store.read_metadata(file.path).num_rows for file in files),
                     utc_text(files[0].start_ns),
                     utc_text(files[-1].end_ns),
                     sum(int(store.fs.size(file.path)) for file in files),
@@ -92,7 +89,7 @@ def catalog_query(root: str, sql: str, storage_options: dict[str, Any] | None = 
     Raises
     ------
     InputError
-        If the statement is refused.
+        If the statement is refused, or a stored file is damaged.
 
     """  # noqa: D205 -- the list of views does not fit one line
     return query(CatalogStore(root, storage_options, must_exist=True), sql)
@@ -101,21 +98,9 @@ def catalog_query(root: str, sql: str, storage_options: dict[str, Any] | None = 
 def _sources(store: CatalogStore) -> dict[str, str]:
     """The sources that brought each real stream."""
     found: dict[str, list[str]] = {}
-    for manifest in store.manifests().values():
-        for folder in manifest.get("streams", {}):
-            names = found.setdefault(folder, [])
+    for name, manifest in store.manifests().items():
+        for stream in streams_of(manifest, f"{store.url} {name}"):
+            names = found.setdefault(stream.folder, [])
             if (source := str(manifest.get("source", ""))) not in names:
                 names.append(source)
     return {folder: ", ".join(names) for folder, names in found.items()}
-
-
-def _row_count(store: CatalogStore, path: str) -> int:
-    try:
-        with store.fs.open(path, "rb") as stream:
-            return int(pq.read_metadata(stream).num_rows)
-    except pa.ArrowException as e:
-        raise InputError(
-            "the stored file is damaged or half-written",
-            path,
-            "a complete Parquet file; delete it and import again",
-        ) from e

@@ -44,9 +44,17 @@ from nautilus_trader.serialization.arrow.serializer import ArrowSerializer
 
 from amm500_catalog.completeness import missing_rows
 from amm500_catalog.errors import InputError
+from amm500_catalog.errors import unreadable_file
+from amm500_catalog.shapes import sessions_of
+from amm500_catalog.shapes import table_of
+from amm500_catalog.shapes import texts_of
+from amm500_catalog.shapes import whole_of
 from amm500_catalog.spec import DatasetInfo
+from amm500_catalog.storage import StoredFile
+from amm500_catalog.store import DATASET_FILE
+from amm500_catalog.store import DATASETS
+from amm500_catalog.store import SIMULATED
 from amm500_catalog.store import CatalogStore
-from amm500_catalog.store import StoredFile
 from amm500_catalog.tables import STREAM_CLASSES
 from amm500_catalog.validate import utc_text
 
@@ -164,10 +172,10 @@ class CatalogDataset:
         Raises
         ------
         InputError
-            If the dataset has no such instrument.
+            If the dataset has no such instrument, or its definition cannot be read.
 
         """
-        found = self.store.catalog(self.label).instruments(instrument_ids=[str(self.reference_id)])
+        found = stored_instruments(self.store, self.label, str(self.reference_id))
         if not found:
             raise InputError(
                 f"the dataset has no quotes of {self.reference_id}",
@@ -204,11 +212,12 @@ def open_simulated(store: CatalogStore, label: str, **options: Any) -> CatalogDa
     Raises
     ------
     InputError
-        If there is no such dataset.
+        If there is no such dataset, or it is damaged.
 
     """
     meta = store.meta(label)
     if meta is None:
+        _require_readable(store, f"{SIMULATED}/{label}/{DATASET_FILE}")
         raise InputError(
             f"there is no simulated dataset {label!r}", store.url, ", ".join(store.labels()) or "none yet"
         )
@@ -222,15 +231,21 @@ def open_recorded(store: CatalogStore, name: str, **options: Any) -> CatalogData
     Raises
     ------
     InputError
-        If there is no such import.
+        If there is no such import, or it is damaged.
 
     """
     manifest = store.manifest(name)
     if manifest is None:
+        _require_readable(store, f"{DATASETS}/{name}.json")
         raise InputError(
             f"there is no import {name!r}", store.url, ", ".join(store.manifests()) or "none yet"
         )
     return _open(store, manifest, label=None, name=name, **options)
+
+
+def _require_readable(store: CatalogStore, path: str) -> None:
+    if path in store.unreadable():
+        raise InputError("the file holds no JSON object", f"{store.url}/{path}", "what an import wrote")
 
 
 def info_from_meta(meta: dict[str, Any], *, name: str, catalog: str) -> DatasetInfo:
@@ -240,25 +255,26 @@ def info_from_meta(meta: dict[str, Any], *, name: str, catalog: str) -> DatasetI
     Raises
     ------
     InputError
-        If it leaves out what a dataset must say.
+        If it leaves out what a dataset must say, or says it in another form.
 
     """
     if absent := [key for key in REQUIRED if key not in meta]:
         raise InputError(f"what is stored of {name} lacks `{absent[0]}`", catalog, ", ".join(REQUIRED))
+    where = f"what {catalog} states of {name}"
     return DatasetInfo(
         name=name,
         catalog=catalog,
         instrument_id=str(meta["instrument_id"]),
         source=str(meta["source"]),
         simulated=bool(meta.get("simulated", False)),
-        start_ns=int(meta["start_ns"]),
-        end_ns=int(meta["end_ns"]),
-        sessions=tuple((int(start), int(end)) for start, end in meta["sessions"]),
-        streams=tuple(meta.get("stream_names", ())),
+        start_ns=whole_of(meta, "start_ns", where),
+        end_ns=whole_of(meta, "end_ns", where),
+        sessions=sessions_of(meta, where),
+        streams=texts_of(meta, "stream_names", where),
         bars_simulated=bool(meta.get("bars_simulated", False)),
         description=str(meta.get("description", "")),
-        defaults=tuple(meta.get("defaults", ())),
-        params=dict(meta.get("params", {})),
+        defaults=texts_of(meta, "defaults", where),
+        params=dict(table_of(meta, "params", where)),
     )
 
 
@@ -289,19 +305,33 @@ def _open(
             store.base(label),
             "a dataset with all its files; delete it and make or import it again",
         )
-    try:
-        found = store.catalog(label).instruments(instrument_ids=[info.instrument_id])
-    except (pa.ArrowException, OSError) as e:
-        raise InputError(
-            f"the stored definition of {info.instrument_id} is damaged or half-written",
-            store.base(label),
-            "a complete Parquet file; delete the dataset and make or import it again",
-        ) from e
+    found = stored_instruments(store, label, info.instrument_id)
     if not found:
         raise InputError(
             f"the instrument {info.instrument_id} is not stored", store.url, "a dataset with its instrument"
         )
     return CatalogDataset(store, info, max(found, key=_ts_init), label=label, **options)
+
+
+def stored_instruments(store: CatalogStore, label: str | None, instrument_id: str) -> list[Instrument]:
+    """
+    Return the stored definitions of an instrument.
+
+    Raises
+    ------
+    InputError
+        If one cannot be read.
+
+    """
+    try:
+        found: list[Instrument] = store.catalog(label).instruments(instrument_ids=[instrument_id])
+    except (pa.ArrowException, OSError, ValueError, KeyError, TypeError) as e:
+        raise InputError(
+            f"the stored definition of {instrument_id} is damaged or half-written",
+            store.base(label),
+            "a complete Parquet file; delete the dataset and make or import it again",
+        ) from e
+    return found
 
 
 def merge_streams(streams: Sequence[Iterator[list[Any]]]) -> Iterator[list[Any]]:
@@ -375,9 +405,7 @@ def _decode(path: str, cls: type, start: int, end: int, latency_ns: int) -> Iter
     try:
         yield from decode(path, cls, start, end, latency_ns)
     except (pa.ArrowException, OSError) as e:
-        raise InputError(
-            "the stored file is damaged or half-written", path, "a complete Parquet file; import it again"
-        ) from e
+        raise unreadable_file(path, e) from e
 
 
 def _decode_rust(path: str, cls: type, start: int, end: int, latency_ns: int) -> Iterator[list[Any]]:

@@ -27,3 +27,14 @@ class InputError(ValueError):
 
 class SourceUnavailableError(RuntimeError):
     """A data source that could not be reached or had nothing; the next source may be tried."""
+
+
+def unreadable_file(path: str, error: Exception) -> InputError:
+    """Return what is said of a stored Parquet file that could not be read."""
+    if isinstance(error, PermissionError):
+        return InputError("the stored file cannot be read", path, "a file that this user may read")
+    return InputError(
+        "the stored file is damaged or half-written",
+        path,
+        "a complete Parquet file; delete it and import again",
+    )

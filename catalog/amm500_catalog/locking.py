@@ -27,11 +27,18 @@ def local_lock(path: Path, *, timeout_s: float) -> Iterator[None]:
     Raises
     ------
     InputError
-        If another process still holds it after ``timeout_s``.
+        If another process still holds it after ``timeout_s``, or the file cannot be written.
 
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    except OSError as e:
+        raise InputError(
+            f"the folder cannot be written ({e.strerror})",
+            str(path.parent),
+            "a folder that this user may read and write",
+        ) from e
     try:
         deadline = time.monotonic() + timeout_s
         while True:

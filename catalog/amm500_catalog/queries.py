@@ -8,7 +8,6 @@ from typing import Final
 import duckdb
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 from duckdb.func import PythonUDFType
 from nautilus_trader.model.data import Bar
 from nautilus_trader.model.data import FundingRateUpdate
@@ -24,6 +23,7 @@ from amm500_catalog.errors import InputError
 from amm500_catalog.store import SIMULATED
 from amm500_catalog.store import CatalogStore
 from amm500_catalog.tables import decimals
+from amm500_catalog.tables import parse_file_name
 
 
 # view name -> the class of its rows
@@ -96,15 +96,29 @@ def connect(
     storage_options : dict, optional
         For the fsspec filesystem.
 
+    Raises
+    ------
+    InputError
+        If a stored file is damaged, or its name states no span.
+
     """  # noqa: D205 -- the list of views does not fit one line
     store = root if isinstance(root, CatalogStore) else CatalogStore(root, storage_options)
+    views = {view: _view_sql(store, cls) for view, cls in VIEWS.items()}
     connection = duckdb.connect(":memory:")
     connection.execute("SET TimeZone = 'UTC'")
     connection.create_function("fixed", _fixed, ["blob"], "double", type=PythonUDFType.ARROW)
     if not store.is_local:
         connection.register_filesystem(store.fs)
-    for view, cls in VIEWS.items():
-        connection.execute(f'CREATE VIEW "{view}" AS {_view_sql(store, cls)}')
+    try:
+        for view, sql in views.items():
+            connection.execute(f'CREATE VIEW "{view}" AS {sql}')
+    except duckdb.Error as e:
+        connection.close()
+        raise InputError(
+            f"a stored file cannot be read ({_first_line(e)})",
+            store.url,
+            "complete Parquet files; `amm500 catalog check` names what is damaged",
+        ) from e
     return connection
 
 
@@ -115,7 +129,7 @@ def query(root: str | CatalogStore, sql: str, storage_options: dict[str, Any] | 
     Raises
     ------
     InputError
-        If DuckDB refuses the statement, or it is more than one, or would write or change something.
+        If DuckDB refuses the statement, or it is more than one, or would write or change something; if a stored file is damaged.
 
     """
     connection = connect(root, storage_options)
@@ -132,7 +146,7 @@ def query(root: str | CatalogStore, sql: str, storage_options: dict[str, Any] | 
         return Rows(columns, tuple(tuple(row) for row in answer.fetchall()))
     except duckdb.Error as e:
         raise InputError(
-            f"the query was refused ({str(e).strip().splitlines()[0]})",
+            f"the query was refused ({_first_line(e)})",
             "catalog query",
             "SQL over " + ", ".join(VIEWS),
         ) from e
@@ -155,6 +169,11 @@ def _view_sql(store: CatalogStore, cls: type) -> str:
     selects = []
     for dataset, base in sources:
         paths = sorted(store.fs.glob(f"{base}/data/{folder}/*/*.parquet"))
+        for path in paths:
+            if parse_file_name(path.rpartition("/")[2]) is None:
+                raise InputError(
+                    "the file's name states no span", path, "files written by this catalogue or by Nautilus"
+                )
         if paths:
             selects.append(_select(store, dataset, paths, cls))
     key = "bar_type" if cls is Bar else "instrument_id"
@@ -166,8 +185,7 @@ def _view_sql(store: CatalogStore, cls: type) -> str:
 
 
 def _select(store: CatalogStore, dataset: str, paths: Sequence[str], cls: type) -> str:
-    with store.fs.open(paths[0], "rb") as stream:
-        schema = pq.read_schema(stream)
+    schema = store.read_metadata(paths[0]).schema.to_arrow_schema()
     columns = []
     for field in schema:
         if field.name in TEXTS:
@@ -190,6 +208,10 @@ def _number(name: str, cls: type) -> str:
         # a CLEAR has no price and no size
         return f'CASE WHEN action = 4 THEN NULL ELSE fixed("{name}") END AS "{name}"'
     return f'fixed("{name}") AS "{name}"'
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0]
 
 
 def _quoted(text: str) -> str:

@@ -8,12 +8,9 @@ finishes the moves. The manifest under ``datasets/`` is written last.
 
 import contextlib
 import json
-import os
-import re
 import secrets
 import shutil
 import tempfile
-import weakref
 from collections.abc import Iterator
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,16 +19,17 @@ from pathlib import Path
 from typing import Any
 from typing import Final
 
-import fsspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 from nautilus_trader.model.instruments import Instrument
 from nautilus_trader.persistence.catalog import ParquetDataCatalog
 
 from amm500_catalog.errors import InputError
-from amm500_catalog.errors import SourceUnavailableError
 from amm500_catalog.locking import local_lock
 from amm500_catalog.locking import object_lock
+from amm500_catalog.storage import CatalogFiles
+from amm500_catalog.storage import StoredFile
+from amm500_catalog.storage import checked_label
 from amm500_catalog.tables import WRITING
 from amm500_catalog.tables import StreamTable
 from amm500_catalog.tables import file_name
@@ -46,9 +44,9 @@ DATASET_FILE: Final = "dataset.json"
 STAGING: Final = "_staging"
 DATASETS: Final = "datasets"
 SIMULATED: Final = "simulated"
+FOLDERS: Final = ("", "data", DATASETS, SIMULATED, STAGING)
 LOCK_FILE: Final = ".lock"
 LOCK_TIMEOUT_S: Final = 600.0
-LABEL_PATTERN: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._=+-]{0,119}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,16 +64,7 @@ class ImportResult:
     revised: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class StoredFile:
-    """One Parquet file of a stream: its path, and the span of ``ts_init`` its name states."""
-
-    path: str
-    start_ns: int
-    end_ns: int
-
-
-class CatalogStore:
+class CatalogStore(CatalogFiles):
     """
     A catalogue at a folder or fsspec URL.
 
@@ -92,45 +81,21 @@ class CatalogStore:
     Raises
     ------
     InputError
-        If the URL's filesystem is not known, or the root is a file.
+        If the path is empty or a file, the URL's filesystem is not known, or a folder of it cannot be read.
+    SourceUnavailableError
+        If the place cannot be reached.
 
     """
 
     def __init__(
         self, root: str, storage_options: dict[str, Any] | None = None, *, must_exist: bool = False
     ) -> None:
-        self.options = dict(storage_options or {})
-        try:
-            self.fs, path = fsspec.core.url_to_fs(str(root), **self.options)
-        except (ValueError, ImportError) as e:
-            raise InputError(
-                f"the catalogue's filesystem cannot be opened ({e})", str(root), "a folder or fsspec URL"
-            ) from e
-        protocol = self.fs.protocol
-        self.protocol = protocol if isinstance(protocol, str) else protocol[0]
-        self.is_local = "file" in ((protocol,) if isinstance(protocol, str) else protocol)
-        self.root = str(Path(path).resolve()) if self.is_local else path.rstrip("/")
-        self.url = self.root if self.is_local else self.fs.unstrip_protocol(self.root)
-        self._make_root(must_exist=must_exist)
-        self._cache: str | None = None
-        self.repairs = self.recover()
-
-    def _make_root(self, *, must_exist: bool) -> None:
-        try:
-            is_there = bool(self.fs.exists(self.root))
-            is_file = is_there and not self.fs.isdir(self.root)
-            if self.is_local and not is_there and not must_exist:
-                Path(self.root).mkdir(parents=True, exist_ok=True)
-        except Exception as e:  # every filesystem has errors of its own: no room, no network, no credentials
-            if self.is_local:
-                raise InputError(f"the catalogue cannot be made ({e})", self.root, "a writable place") from e
-            raise SourceUnavailableError(f"{self.url}: the catalogue cannot be reached ({e})") from e
-        if is_file:
-            raise InputError("the catalogue's path is a file", self.url, "a folder or an fsspec URL of one")
-        if must_exist and not is_there:
-            raise InputError(
-                "there is no catalogue", self.url, "where a run or `amm500 fetch` has stored data"
-            )
+        super().__init__(root, storage_options, must_exist=must_exist)
+        # remote filesystems fail in their own ways
+        with self._reached(OSError if self.is_local else Exception):
+            for name in FOLDERS if self.is_local else ():
+                self._require_folder(name)
+            self.repairs = self.recover()
 
     # -- reading ---------------------------------------------------------------------------------
 
@@ -154,13 +119,19 @@ class CatalogStore:
         return self._read_json(f"{self.base(label)}/{DATASET_FILE}")
 
     def manifests(self) -> dict[str, dict[str, Any]]:
-        """Return the manifests of the real imports by name."""
+        """Return the manifests of the real imports by name, without those of :meth:`unreadable`."""
         found: dict[str, dict[str, Any]] = {}
         for path in sorted(self.fs.glob(f"{self.root}/{DATASETS}/*.json")):
             body = self._read_json(path)
             if body is not None:
                 found[path.rpartition("/")[2].removesuffix(".json")] = body
         return found
+
+    def unreadable(self) -> list[str]:
+        """Return the manifests and ``dataset.json`` that hold no JSON object, relative to the root."""
+        paths = [*self.fs.glob(f"{self.root}/{DATASETS}/*.json")]
+        paths += [f"{self.base(label)}/{DATASET_FILE}" for label in self.labels()]
+        return [self._relative(path) for path in sorted(paths) if self._read_json(path) is None]
 
     def manifest(self, name: str) -> dict[str, Any] | None:
         """Return one real import's manifest; None when it was never imported."""
@@ -182,40 +153,6 @@ class CatalogStore:
                 )
             found.append(StoredFile(path, *span))
         return sorted(found, key=lambda item: (item.start_ns, item.end_ns))
-
-    def local_path(self, file: StoredFile) -> str:
-        """Return a path on this machine: the file itself, or a copy of a remote one that lives as long as the store object."""
-        if self.is_local:
-            return file.path
-        if self._cache is None:
-            self._cache = tempfile.mkdtemp(prefix="amm500-catalog-")
-            weakref.finalize(self, shutil.rmtree, self._cache, ignore_errors=True)
-        target = Path(self._cache) / file.path.lstrip("/").replace("/", "__")
-        if not target.exists():
-            partial = target.with_suffix(".partial")
-            self.fs.get_file(file.path, str(partial))
-            partial.rename(target)
-        return str(target)
-
-    def read_table(self, path: str) -> pa.Table:
-        """
-        Return the table of one stored file.
-
-        Raises
-        ------
-        InputError
-            If it is not a readable Parquet file.
-
-        """
-        try:
-            with self.fs.open(path, "rb") as stream:
-                return pq.read_table(stream, page_checksum_verification=True)
-        except (pa.ArrowException, OSError) as e:
-            raise InputError(
-                "the stored file is damaged or half-written",
-                path,
-                "a complete Parquet file; delete it and import again",
-            ) from e
 
     # -- importing real data -----------------------------------------------------------------------
 
@@ -250,7 +187,7 @@ class CatalogStore:
 
         """
         path = self._manifest_path(name)
-        with self._lock():
+        with self._reached(), self._lock():
             self._recover_imports()
             plan = _Plan()
             tables = [*streams, *(self._instrument_tables(instruments, plan))]
@@ -391,13 +328,28 @@ class CatalogStore:
         try:
             with lock:
                 shutil.rmtree(folder, ignore_errors=True)
-                folder.mkdir(parents=True)
+                with self._reached():
+                    folder.mkdir(parents=True)
                 yield StagedDataset(self, label, folder)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
     def publish(self, label: str, folder: Path, meta: dict[str, Any]) -> None:
-        """Put a staged folder in place of whatever the label held, ``dataset.json`` last."""
+        """
+        Put a staged folder in place of whatever the label held, ``dataset.json`` last.
+
+        Raises
+        ------
+        InputError
+            If the catalogue cannot be written.
+        SourceUnavailableError
+            If it cannot be reached.
+
+        """
+        with self._reached():
+            self._publish(label, folder, meta)
+
+    def _publish(self, label: str, folder: Path, meta: dict[str, Any]) -> None:
         body = json.dumps(meta, indent=1, sort_keys=True)
         (folder / DATASET_FILE).write_text(body, encoding="utf-8")
         target = self.base(label)
@@ -447,7 +399,10 @@ class CatalogStore:
         if not self.is_local:
             self.fs.invalidate_cache()
         found = [
-            self._relative(path) for pattern in patterns for path in self.fs.glob(f"{self.root}/{pattern}")
+            self._relative(path)
+            for pattern in patterns
+            for path in self.fs.glob(f"{self.root}/{pattern}")
+            if self.fs.isdir(path)
         ]
         for path in self.fs.glob(f"{self.root}/{SIMULATED}/*"):
             name = path.rpartition("/")[2]
@@ -461,8 +416,15 @@ class CatalogStore:
 
     def _recover_imports(self) -> list[str]:
         done = []
-        for staging in self.fs.glob(f"{self.root}/{STAGING}/*"):
+        for staging in filter(self.fs.isdir, self.fs.glob(f"{self.root}/{STAGING}/*")):
             record = self._read_json(f"{staging}/{COMMIT_FILE}")
+            if not _is_whole(record) and self.fs.exists(f"{staging}/{COMMIT_FILE}"):
+                # a part of the import may be stored already, so its files are not thrown away
+                raise InputError(
+                    f"the record of a half-written import ({COMMIT_FILE}) is damaged",
+                    f"{self.url}/{self._relative(staging)}",
+                    "a complete record; delete the folder and import again",
+                )
             if record is None:
                 self.fs.rm(staging, recursive=True)
                 done.append(
@@ -498,8 +460,6 @@ class CatalogStore:
                 continue  # its writer lives
         return done
 
-    # -- files -------------------------------------------------------------------------------------
-
     def _lock(self) -> contextlib.AbstractContextManager[None]:
         if self.is_local:
             return local_lock(Path(self.root) / LOCK_FILE, timeout_s=LOCK_TIMEOUT_S)
@@ -507,43 +467,6 @@ class CatalogStore:
 
     def _manifest_path(self, name: str) -> str:
         return f"{self.root}/{DATASETS}/{checked_label(name)}.json"
-
-    def _relative(self, path: str) -> str:
-        return str(path).removeprefix(self.root).lstrip("/")
-
-    def _read_json(self, path: str) -> dict[str, Any] | None:
-        try:
-            body: dict[str, Any] = json.loads(self.fs.cat_file(path))
-        except (FileNotFoundError, IsADirectoryError, json.JSONDecodeError):
-            return None
-        return body
-
-    def _write_json(self, path: str, body: dict[str, Any]) -> None:
-        data = json.dumps(body, indent=1, sort_keys=True).encode()
-        if not self.is_local:
-            self.fs.pipe_file(path, data)
-            return
-        partial = Path(f"{path}.partial")
-        partial.parent.mkdir(parents=True, exist_ok=True)
-        with partial.open("wb") as stream:
-            stream.write(data)
-            stream.flush()
-            os.fsync(stream.fileno())
-        partial.replace(path)
-
-    def _write_table(self, path: str, table: pa.Table) -> None:
-        with self.fs.open(path, "wb") as stream:
-            pq.write_table(table, stream, **WRITING)
-            if self.is_local:
-                stream.flush()
-                os.fsync(stream.fileno())
-
-    def _replace(self, source: str, target: str) -> None:
-        if self.is_local:
-            Path(target).parent.mkdir(parents=True, exist_ok=True)
-            Path(source).replace(target)
-        else:
-            self.fs.mv(source, target)
 
 
 @dataclass(frozen=True, slots=True)
@@ -577,22 +500,26 @@ class _Plan:
     revised: int = 0
 
 
+def _is_whole(record: dict[str, Any] | None) -> bool:
+    """Whether a commit record can be followed to its end."""
+    if record is None:
+        return False
+    moves, removes = record.get("moves"), record.get("removes")
+    return (
+        all(isinstance(record.get(key), str) for key in ("name", "manifest_path"))
+        and isinstance(record.get("manifest"), dict)
+        and isinstance(removes, list)
+        and all(isinstance(path, str) for path in removes)
+        and isinstance(moves, list)
+        and all(
+            isinstance(move, dict)
+            and isinstance(move.get("from"), str)
+            and isinstance(move.get("to"), str)
+            and isinstance(move.get("bytes"), int)
+            for move in moves
+        )
+    )
+
+
 def _lock_beside(folder: Path) -> Path:
     return folder.with_name(folder.name + ".lock")
-
-
-def checked_label(label: str) -> str:
-    """
-    Return the label, or refuse one that is no plain file name.
-
-    Raises
-    ------
-    InputError
-        If it holds anything but letters, digits and ``. _ = + -``.
-
-    """
-    if not LABEL_PATTERN.fullmatch(label):
-        raise InputError(
-            f"{label!r} is no name for data", "catalogue", "letters, digits and . _ = + -, at most 120"
-        )
-    return label

@@ -16,6 +16,10 @@ DuplicatePolicy = Literal["refuse", "drop"]
 # 1990-01-01 and 2100-01-01: a stamp outside was read in the wrong unit
 EARLIEST_NS: Final = 631_152_000 * NS
 LATEST_NS: Final = 4_102_444_800 * NS
+# bars are stored with six decimals, which at the lowest price are a ten-thousandth of it; Nautilus holds up to 1.7e13 and 3.4e13
+LOWEST_PRICE: Final = 0.005
+HIGHEST_PRICE: Final = 1e13
+LARGEST_VOLUME: Final = 1e13
 
 
 def utc_text(ts_ns: int) -> str:
@@ -52,7 +56,8 @@ def check_times(times_ns: np.ndarray, *, path: str, header_lines: int = 0) -> No
 
 def check_prices(bars: pd.DataFrame, *, path: str, header_lines: int = 0) -> None:
     """
-    Refuse prices that no market prints: absent, infinite, zero, negative, or outside the bar's own range.
+    Refuse prices that no market prints (absent, infinite, zero, negative, or outside the bar's own range), and those that the catalogue
+    cannot hold: bars have six decimals.
 
     Parameters
     ----------
@@ -68,17 +73,17 @@ def check_prices(bars: pd.DataFrame, *, path: str, header_lines: int = 0) -> Non
     InputError
         Naming the first such row and its value.
 
-    """
+    """  # noqa: D205 -- what is refused does not fit one line
     for name in PRICE_COLUMNS:
         values = bars[name].to_numpy(dtype=np.float64)
-        wrong = np.flatnonzero(~(np.isfinite(values) & (values > 0.0)))
+        wrong = np.flatnonzero(~((values >= LOWEST_PRICE) & (values <= HIGHEST_PRICE)))
         if len(wrong):
             row = int(wrong[0])
             value = "missing (NaN)" if np.isnan(values[row]) else f"{values[row]:g}"
             raise InputError(
                 f"`{name}` is {value}",
                 row_text(path, row, header_lines=header_lines),
-                "a finite price above zero",
+                f"a finite price above zero, from {LOWEST_PRICE:g} to {HIGHEST_PRICE:g}",
             )
     opens, highs, lows, closes = (bars[name].to_numpy(dtype=np.float64) for name in PRICE_COLUMNS)
     wrong = np.flatnonzero(highs < lows)
@@ -102,7 +107,7 @@ def check_prices(bars: pd.DataFrame, *, path: str, header_lines: int = 0) -> Non
 
 def check_volume(volume: np.ndarray, *, path: str, header_lines: int = 0) -> None:
     """
-    Refuse a volume that is absent in some rows, infinite or negative.
+    Refuse a volume that is absent in some rows, infinite, negative, or larger than the catalogue holds.
 
     Raises
     ------
@@ -110,14 +115,14 @@ def check_volume(volume: np.ndarray, *, path: str, header_lines: int = 0) -> Non
         Naming the first such row.
 
     """
-    wrong = np.flatnonzero(~(np.isfinite(volume) & (volume >= 0.0)))
+    wrong = np.flatnonzero(~((volume >= 0.0) & (volume <= LARGEST_VOLUME)))
     if len(wrong):
         row = int(wrong[0])
         value = "missing (NaN)" if np.isnan(volume[row]) else f"{volume[row]:g}"
         raise InputError(
             f"`volume` is {value}",
             row_text(path, row, header_lines=header_lines),
-            "a finite volume of zero or more; leave the column out if the source has none",
+            f"a finite volume of zero or more, at most {LARGEST_VOLUME:g}; leave the column out if the source has none",
         )
 
 

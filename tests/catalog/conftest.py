@@ -1,6 +1,11 @@
 """A small market to store: one instrument, a few seconds of every stream."""
 
+import contextlib
+import os
+import tempfile
 from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -109,3 +114,28 @@ def manifest(instrument: Any) -> Callable[..., dict[str, Any]]:
         }
 
     return make
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder that another user can reach too, unlike those of `tmp_path`."""
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o777)
+        yield Path(name)
+
+
+@pytest.fixture
+def as_nobody() -> Callable[[], AbstractContextManager[None]]:
+    """Return what runs a block without the rights of root, to whom no file is closed."""
+
+    @contextlib.contextmanager
+    def drop() -> Iterator[None]:
+        user = os.geteuid()
+        if user == 0:
+            os.seteuid(65_534)
+        try:
+            yield
+        finally:
+            os.seteuid(user)
+
+    return drop

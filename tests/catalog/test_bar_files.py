@@ -1,8 +1,12 @@
 """Bar files: what loads, what is refused and in which words."""
 
+import gzip
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any
 
+import fsspec
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,6 +14,9 @@ from hypothesis import given
 from hypothesis import settings
 from hypothesis import strategies as st
 
+from amm500_catalog.bars import read_bar_frame
+from amm500_catalog.bars import store_bar_frame
+from amm500_catalog.check import check_store
 from amm500_catalog.errors import InputError
 from amm500_catalog.errors import SourceUnavailableError
 from amm500_catalog.sources.base import NS
@@ -17,8 +24,10 @@ from amm500_catalog.sources.base import BarRequest
 from amm500_catalog.sources.files import ColumnMap
 from amm500_catalog.sources.files import FileSource
 from amm500_catalog.sources.files import read_bars
+from amm500_catalog.store import CatalogStore
 
 
+AsNobody = Callable[[], AbstractContextManager[None]]
 GOOD = """time,open,high,low,close,volume
 2025-12-16T14:30:00Z,100,101,99,100.5,10
 2025-12-16T14:35:00Z,100.5,102,100,101,20
@@ -102,6 +111,7 @@ def test_a_session_gap_stays_a_gap(csv: Callable[[str], str]) -> None:
     assert [start for start, _ in frame.sessions] == [FIRST_NS, FIRST_NS + 86_400 * NS]
 
 
+EPOCHS = "t,o,h,l,c\n1765895400,1,1,1,1\n1765895700,1,1,1,1\n{},1,1,1,1\n"
 BAD = {
     "out of order": (
         GOOD.replace("14:35", "14:50"),
@@ -139,10 +149,21 @@ BAD = {
     "header only": (GOOD.splitlines()[0] + "\n", "the file has 0 rows; allowed: at least two bars"),
     "no close column": (GOOD.replace("close,", "end,"), "no column is named `close`; allowed: a column map naming one of the file's columns: time, open"),
     "no time column": (GOOD.replace("time,", "when,"), "no column of times was found; allowed: a column map naming"),
+    "a price that six decimals do not hold": (
+        GOOD.replace("100.25", "0.0000089"),
+        r"row 3 \(line 4\): `low` is 8.9e-06; allowed: a finite price above zero, from 0.005 to 1e\+13",
+    ),
+    "a price beyond the catalogue's": (GOOD.replace(",102,", ",690e12,"), r"row 2 .*`high` is 6.9e\+14; allowed: a finite price above zero, from 0.005 to"),
+    "a volume beyond the catalogue's": (GOOD.replace(",20\n", ",1e20\n"), r"row 2 .*`volume` is 1e\+20; allowed: a finite volume of zero or more, at most 1e\+13"),
+    "year 9999": (GOOD.replace("2025-12-16T14:35", "9999-12-16T14:35"), r"row 2 \(line 3\): the time is in the year 9999; allowed: a time between 1990 and 2100"),
+    "an infinite epoch": (EPOCHS.format("inf"), r"row 3 \(line 4\): `t` is inf, read as an epoch number in s; allowed: a time between 1990 and 2100"),
+    "an epoch beyond all": (EPOCHS.format("1e30"), r"row 3 \(line 4\): `t` is 1e\+30, read as"),
+    "one epoch in another unit": (EPOCHS.format("1765896000000"), r"row 3 \(line 4\): `t` is 1.7659e\+12, read as an epoch number in s"),
     "wrong unit": ("t,o,h,l,c\n1,1,1,1,1\n301,1,1,1,1\n", r"the time reads as 1970-01-01 00:00:01 UTC; allowed: a time between 1990 and 2100"),
 }  # fmt: skip
 
 
+@pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize(("text", "message"), BAD.values(), ids=BAD.keys())
 def test_bad_bars_are_refused_in_one_sentence(csv: Callable[[str], str], text: str, message: str) -> None:
     with pytest.raises(InputError, match=message) as caught:
@@ -169,6 +190,53 @@ BAD_MAPS = {
 def test_a_wrong_column_map_is_refused(csv: Callable[[str], str], columns: ColumnMap, message: str) -> None:
     with pytest.raises(InputError, match=message):
         read_bars(csv(GOOD), columns=columns)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("unit", "weeks", "`unit` is 'weeks'; allowed: auto, s, ms, us, ns"),
+        ("time_is", "middle", "`time_is` is 'middle'; allowed: open or close"),
+    ],
+)
+def test_a_word_that_a_column_map_does_not_know_is_refused(key: str, value: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        ColumnMap(**{key: value})  # type: ignore[arg-type]
+
+
+def test_small_prices_of_a_market_load_and_are_stored_as_they_are(
+    csv: Callable[[str], str], store: CatalogStore
+) -> None:
+    text = GOOD
+    for price in ("100.25", "100.75", "101.5", "100.5", "100", "101", "102", "99"):
+        text = text.replace(f",{price},", f",{float(price) / 10_000:.6f},")
+    frame = read_bars(csv(text.replace(",99,", ",0.0099,")), symbol="kPEPE")
+    store_bar_frame(store, frame)
+    back = read_bar_frame(store, BarRequest("kPEPE", "5m", FIRST_NS, FIRST_NS + 900 * NS))
+    assert back.bars["close"].tolist() == frame.bars["close"].tolist()
+    assert check_store(store).is_sound
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "message"),
+    [
+        (
+            "low",
+            6.9e-10,
+            r"file bars row 2: `low` is 6.9e-10; allowed: a finite price above zero, from 0.005",
+        ),
+        ("high", 1e15, "row 2: `high` is 1e"),
+        ("volume", 1e20, "row 2: `volume` is 1e"),
+    ],
+)
+def test_bars_that_the_catalogue_cannot_hold_are_not_stored_whatever_their_source(
+    csv: Callable[[str], str], store: CatalogStore, column: str, value: float, message: str
+) -> None:
+    frame = read_bars(csv(GOOD))
+    frame.bars.loc[1, column] = value
+    with pytest.raises(InputError, match=message):
+        store_bar_frame(store, frame)
+    assert store.manifests() == {}
 
 
 def test_epoch_numbers_in_another_zone_are_refused(csv: Callable[[str], str]) -> None:
@@ -215,6 +283,80 @@ def test_a_damaged_parquet_file_is_named(tmp_path: Path) -> None:
     path.write_bytes(b"PAR1 and then nothing")
     with pytest.raises(InputError, match="the file cannot be read"):
         read_bars(str(path))
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("bars.csv.gz", GOOD.encode()),
+        ("bars.csv.gz", gzip.compress(GOOD.encode())[:-20]),
+        # a header of gzip, and then what no compressor wrote
+        ("bars.csv.gz", gzip.compress(GOOD.encode())[:10] + b"\xff" * 40),
+        ("bars.csv.bz2", GOOD.encode()),
+        ("bars.csv.xz", GOOD.encode()),
+        ("bars.csv.zip", GOOD.encode()),
+        ("bars.csv", b"\xff\xfe\x00\x01"),
+    ],
+    ids=["no gzip", "cut off", "changed", "no bz2", "no xz", "no zip", "no text"],
+)
+def test_a_damaged_compressed_file_is_named(tmp_path: Path, name: str, content: bytes) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(InputError, match=rf"{name}: the file cannot be read \("):
+        read_bars(str(tmp_path / name))
+
+
+def test_a_file_that_this_user_may_not_read_is_named(open_folder: Path, as_nobody: AsNobody) -> None:
+    path = open_folder / "bars.csv"
+    path.write_text(GOOD, encoding="utf-8")
+    path.chmod(0)
+    with (
+        as_nobody(),
+        pytest.raises(InputError, match=r"bars.csv: the file cannot be read \(.*Permission denied"),
+    ):
+        read_bars(str(path))
+
+
+@pytest.mark.parametrize("path", ["foo://b/x.csv", "gs://b/x.csv"])
+def test_a_file_on_an_unknown_filesystem_is_refused(path: str) -> None:
+    with pytest.raises(
+        InputError, match=r"the file's filesystem cannot be opened .*; allowed: a path or fsspec"
+    ):
+        read_bars(path)
+
+
+class SilentFileSystem(fsspec.AbstractFileSystem):
+    """A remote place that nobody is let into."""
+
+    protocol = "silentbars"
+
+    def exists(self, path: str, **_: Any) -> bool:
+        """Never say."""
+        raise RuntimeError("unable to locate credentials")
+
+
+class BrokenFileSystem(fsspec.AbstractFileSystem):
+    """A remote place whose files cannot be fetched."""
+
+    protocol = "brokenbars"
+
+    def info(self, path: str, **_: Any) -> dict[str, Any]:
+        """Say that there is a file."""
+        return {"name": path, "size": 10, "type": "file"}
+
+    def _open(self, path: str, *_: Any, **__: Any) -> Any:
+        raise ConnectionResetError("reset by peer")
+
+
+@pytest.mark.parametrize(
+    ("filesystem", "reason"),
+    [(SilentFileSystem, "unable to locate credentials"), (BrokenFileSystem, "reset by peer")],
+)
+def test_a_file_elsewhere_that_cannot_be_reached_is_no_bad_input(
+    filesystem: type[fsspec.AbstractFileSystem], reason: str
+) -> None:
+    fsspec.register_implementation(filesystem.protocol, filesystem, clobber=True)
+    with pytest.raises(SourceUnavailableError, match=rf"x.csv: the file cannot be reached \({reason}"):
+        read_bars(f"{filesystem.protocol}://b/x.csv")
 
 
 def test_an_unknown_kind_of_file_and_a_folder_are_refused(tmp_path: Path) -> None:

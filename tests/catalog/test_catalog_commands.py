@@ -234,6 +234,44 @@ def test_a_refused_query_names_the_views(filled: CatalogStore) -> None:
         catalog_query(filled.root, "SELECT * FROM nothing")
 
 
+@pytest.mark.parametrize("content", [b"", b"PAR1", b"no parquet at all", None])
+def test_a_query_over_a_damaged_file_is_one_sentence(
+    filled: CatalogStore, instrument: Any, content: bytes | None
+) -> None:
+    (file,) = filled.files(TradeTick, instrument.id.value)
+    whole = Path(file.path).read_bytes()
+    Path(file.path).write_bytes(whole[: len(whole) // 2] if content is None else content)
+    with pytest.raises(
+        InputError, match=r"trade_tick/.*: the stored file is damaged or half-written; allowed"
+    ):
+        catalog_query(filled.root, "SELECT count(*) FROM trades")
+
+
+def test_a_query_names_the_second_of_two_files_when_that_is_damaged(
+    filled: CatalogStore, instrument: Any, make_streams: Streams, manifest: Callable[..., dict[str, Any]]
+) -> None:
+    later = manifest(1)["start_ns"] + 3_600 * SECOND
+    filled.commit("b", make_streams(5, start=later), manifest(5, start=later))
+    last = filled.files(TradeTick, instrument.id.value)[-1]
+    Path(last.path).write_bytes(b"no parquet at all")
+    with pytest.raises(InputError, match=rf"a stored file cannot be read \(.*{Path(last.path).name}"):
+        catalog_query(filled.root, "SELECT count(*) FROM trades")
+
+
+def test_a_stray_file_is_named_by_every_command(filled: CatalogStore, instrument: Any) -> None:
+    (file,) = filled.files(TradeTick, instrument.id.value)
+    Path(file.path).with_name("foo.parquet").write_bytes(b"x")
+    with pytest.raises(
+        InputError, match=r"foo.parquet: the file's name states no span; allowed: files written"
+    ):
+        catalog_query(filled.root, "SELECT count(*) FROM trades")
+    with pytest.raises(InputError, match=r"the file's name 'foo.parquet' states no span"):
+        catalog_ls(filled.root)
+    report = catalog_check(filled.root)
+    assert not report.is_sound
+    assert "the file's name 'foo.parquet' states no span" in report.text()
+
+
 @pytest.mark.parametrize(
     ("sql", "kind"),
     [

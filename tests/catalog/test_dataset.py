@@ -1,6 +1,7 @@
 """Streams of the catalogue, merged in time order and in bounded pieces."""
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
@@ -25,6 +26,7 @@ from nautilus_trader.model.objects import Price
 from nautilus_trader.model.objects import Quantity
 
 from amm500_catalog.check import check_store
+from amm500_catalog.cli import catalog_ls
 from amm500_catalog.dataset import info_from_meta
 from amm500_catalog.dataset import merge_streams
 from amm500_catalog.dataset import meta_from_info
@@ -236,6 +238,121 @@ def test_a_description_without_its_span_is_one_sentence(simulated: CatalogStore)
     path.write_text(json.dumps(body), encoding="utf-8")
     with pytest.raises(InputError, match=r"what is stored of sim lacks `start_ns`"):
         open_simulated(simulated, "sim")
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("sessions", "x", r"`sessions` is 'x'; allowed: a list of pairs of times in ns"),
+        ("sessions", [[1]], r"`sessions` is \[\[1\]\]"),
+        ("start_ns", None, r"`start_ns` is None; allowed: a whole number"),
+        ("end_ns", "soon", r"`end_ns` is 'soon'; allowed: a whole number"),
+        ("stream_names", 5, r"`stream_names` is 5; allowed: a list of texts"),
+        ("params", [], r"`params` is \[\]; allowed: an object"),
+        ("rows", [1], r"`rows` is \[1\]; allowed: an object"),
+        ("rows", {"TradeTick": "many"}, r"`TradeTick` is 'many'; allowed: a whole number"),
+        ("rows", {"twin.QuoteTick": 1}, r"`instrument_id` of twin.QuoteTick is None; allowed: a text"),
+    ],
+)
+def test_a_description_of_another_form_is_one_sentence(
+    simulated: CatalogStore, key: str, value: Any, message: str
+) -> None:
+    path = Path(simulated.base("sim")) / "dataset.json"
+    body = json.loads(path.read_text(encoding="utf-8"))
+    path.write_text(json.dumps(body | {key: value}), encoding="utf-8")
+    with pytest.raises(InputError, match=message):
+        open_simulated(simulated, "sim")
+    report = check_store(simulated)
+    assert not report.is_sound
+    assert "error: sim dataset.json: " in report.text()
+    assert catalog_ls(simulated.root).rows
+
+
+@pytest.mark.parametrize("content", [b"[1]", b"{", b"\xff\xfe"])
+def test_a_description_that_is_no_object_is_named(simulated: CatalogStore, content: bytes) -> None:
+    (Path(simulated.base("sim")) / "dataset.json").write_bytes(content)
+    with pytest.raises(
+        InputError, match=r"simulated/sim/dataset.json: the file holds no JSON object; allowed"
+    ):
+        open_simulated(simulated, "sim")
+    report = check_store(simulated)
+    assert not report.is_sound
+    assert "error: real simulated/sim/dataset.json: the file holds no JSON object" in report.text()
+    assert {row[2] for row in catalog_ls(simulated.root).rows} == {""}
+
+
+@pytest.mark.parametrize("content", [b"[]", b"{", b"\xff\xfe"])
+def test_a_manifest_that_is_no_object_is_named(
+    store: CatalogStore, instrument: Any, make_streams: Streams, manifest: Manifest, content: bytes
+) -> None:
+    store.commit("a", make_streams(5), manifest(5), instruments=[instrument])
+    (Path(store.root) / "datasets" / "a.json").write_bytes(content)
+    with pytest.raises(InputError, match=r"datasets/a.json: the file holds no JSON object; allowed"):
+        open_recorded(store, "a")
+    report = check_store(store)
+    assert not report.is_sound
+    assert "error: real datasets/a.json: the file holds no JSON object" in report.text()
+    assert catalog_ls(store.root).rows
+
+
+@pytest.mark.parametrize(
+    ("streams", "message"),
+    [
+        ([], r"`streams` is \[\]; allowed: an object"),
+        ({"data/trade_tick/x": {"rows": 1, "end_ns": 2}}, "`start_ns` is None; allowed: a whole number"),
+        ({"x": {}}, r"`streams` has 'x': \{\}; allowed: data/<class>/<instrument>"),
+    ],
+)
+def test_a_manifest_of_another_form_is_one_sentence(
+    store: CatalogStore,
+    instrument: Any,
+    make_streams: Streams,
+    manifest: Manifest,
+    streams: Any,
+    message: str,
+) -> None:
+    store.commit("a", make_streams(5), manifest(5), instruments=[instrument])
+    path = Path(store.root) / "datasets" / "a.json"
+    path.write_text(json.dumps(json.loads(path.read_text(encoding="utf-8")) | {"streams": streams}))
+    with pytest.raises(InputError, match=message):
+        open_recorded(store, "a")
+    with pytest.raises(InputError, match=message):
+        catalog_ls(store.root)
+    report = check_store(store)
+    assert not report.is_sound
+    assert re.search(message.partition("; allowed")[0], report.text())
+
+
+@pytest.mark.parametrize("label", [None, "sim"])
+@pytest.mark.parametrize("size", [0, 4, 200])
+def test_the_check_reads_the_definitions_of_instruments_too(
+    simulated: CatalogStore,
+    instrument: Any,
+    make_streams: Streams,
+    manifest: Manifest,
+    label: str | None,
+    size: int,
+) -> None:
+    simulated.commit("a", make_streams(5), manifest(5), instruments=[instrument])
+    (file,) = simulated.files(type(instrument), instrument.id.value, label)
+    Path(file.path).write_bytes(Path(file.path).read_bytes()[:size])
+    with pytest.raises(InputError, match="damaged or half-written"):
+        open_recorded(simulated, "a") if label is None else open_simulated(simulated, "sim")
+    report = check_store(simulated)
+    assert not report.is_sound
+    assert f"error: {label or 'real'} definitions: {file.path}: the stored file is damaged" in report.text()
+
+
+@pytest.mark.parametrize("label", [None, "sim"])
+def test_the_check_finds_a_lost_definition(
+    simulated: CatalogStore, instrument: Any, make_streams: Streams, manifest: Manifest, label: str | None
+) -> None:
+    simulated.commit("a", make_streams(5), manifest(5), instruments=[instrument])
+    (file,) = simulated.files(type(instrument), instrument.id.value, label)
+    Path(file.path).unlink()
+    report = check_store(simulated)
+    assert not report.is_sound
+    assert f"the instrument {instrument.id} is not stored" in report.text()
 
 
 def test_an_unknown_dataset_names_those_there_are(

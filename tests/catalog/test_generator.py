@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import settings
 from hypothesis import strategies as st
 
-from amm500_catalog.errors import SourceUnavailableError
+from amm500_catalog.errors import InputError
 from amm500_catalog.hours import cash_sessions
 from amm500_catalog.sources import generator
 from amm500_catalog.sources.base import NS
@@ -150,7 +150,7 @@ def test_it_says_that_it_is_not_market_data() -> None:
 
 
 def test_a_span_without_a_session_is_unavailable() -> None:
-    with pytest.raises(SourceUnavailableError, match="no session of XNYS opens from 2026-01-03 00:00:00 UTC"):
+    with pytest.raises(InputError, match="no session of XNYS opens from 2026-01-03 00:00:00 UTC"):
         bars("2026-01-03", "2026-01-05")
 
 

@@ -1,6 +1,8 @@
 """Recorded books and trades: what is stored, what is dropped and counted, what is refused."""
 
+import gzip
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -163,6 +165,23 @@ def set_at(table: str, row: int, column: str, value: Any) -> Edit:
     return edit
 
 
+def as_text(table: str, row: int, column: str, value: str) -> Edit:
+    def edit(tables: dict[str, pd.DataFrame]) -> None:
+        tables[table][column] = tables[table][column].astype(str)
+        tables[table].loc[row, column] = value
+
+    return edit
+
+
+def leave_out_the_best_bid(tables: dict[str, pd.DataFrame]) -> None:
+    tables["orderbooks"].loc[1, ["bid_price_0", "bid_size_0"]] = np.nan
+
+
+def end_without_a_time(tables: dict[str, pd.DataFrame]) -> None:
+    tables["trades"]["exchange_timestamp"] = tables["trades"]["exchange_timestamp"].astype(float)
+    tables["trades"].loc[3, "exchange_timestamp"] = np.inf
+
+
 def repeat_trade_with_another_price(tables: dict[str, pd.DataFrame]) -> None:
     tables["trades"].loc[3, "price"] = 4300.4
 
@@ -178,6 +197,21 @@ BAD = {
         r"row 2: ask level 3 at 4300.3 does not lie beyond level 2 at 4300.5; allowed: levels from the best price outward",
     ),
     "zero size": (set_at("orderbooks", 1, "bid_size_4", 0.0), r"row 2: bid level 4 has price 4299.8 and size 0; allowed: a price and a size above zero"),
+    "a size without a price": (
+        set_at("orderbooks", 1, "bid_price_0", np.nan),
+        r"recording/ETH_orderbooks.parquet row 2: bid level 0 has price nan and size 1; allowed: a price and a size above zero, or neither",
+    ),
+    "no best bid": (leave_out_the_best_bid, r"row 2: bid level 0 is absent and level 1 is there; allowed: levels from the best price outward"),
+    "infinite ask": (set_at("orderbooks", 1, "ask_price_19", np.inf), r"row 2: ask level 19 has price inf and size 21"),
+    "a book's price in words": (as_text("orderbooks", 2, "ask_price_3", "dear"), r"row 3: `ask_price_3` is 'dear'; allowed: a number"),
+    "a trade's price in words": (as_text("trades", 1, "price", "dear"), r"recording/ETH_trades.parquet row 2: `price` is 'dear'; allowed: a number"),
+    "a book without its time": (
+        set_at("orderbooks", 2, "exchange_timestamp", np.nan),
+        r"recording/ETH_orderbooks.parquet row 3: `exchange_timestamp` is missing \(NaN\); allowed: ms since 1970 of a time between 1990 and 2100",
+    ),
+    "a quote's time in s": (set_at("prices", 0, "exchange_timestamp", T0_MS // 1000), r"row 1: `exchange_timestamp` is 1.76849e\+09; allowed: ms since 1970"),
+    "an infinite time of a trade": (end_without_a_time, r"row 4: `exchange_timestamp` is inf; allowed"),
+    "a trade beyond every market": (set_at("trades", 1, "price", 1e20), r"row 2: `price` is 1e\+20; allowed: a finite number above zero, at most 1e\+13"),
     "books out of order": (set_at("orderbooks", 3, "exchange_timestamp", T0_MS), r"row 4: the time .* is earlier than the row before"),
     "quotes out of order": (set_at("prices", 4, "exchange_timestamp", T0_MS), r"ETH_prices.parquet row 5: the time .* is earlier"),
     "crossed quote": (set_at("prices", 2, "price", 4301.0), r"row 3: the quote is crossed: bid 4301, ask 4300.2; allowed: a bid below the ask"),
@@ -194,6 +228,17 @@ def test_a_bad_recording_is_refused_in_one_sentence(
 ) -> None:
     with pytest.raises(InputError, match=message):
         read_recording(folder(edit), "ETH")
+
+
+def test_a_book_may_end_before_its_last_level(folder: Callable[..., str]) -> None:
+    def edit(tables: dict[str, pd.DataFrame]) -> None:
+        tables["orderbooks"].loc[1, ["bid_price_19", "bid_size_19", "ask_price_19"]] = np.nan
+        tables["orderbooks"].loc[1, "ask_size_19"] = 0.0
+        tables["orderbooks"]["timestamp"] = np.nan
+
+    recording = read_recording(folder(edit), "ETH")
+    assert len(recording.deltas) == 4 * 41 - 2
+    assert "feed_lag_ms_p50" not in recording.facts
 
 
 def test_missing_and_empty_files_are_named(
@@ -216,6 +261,19 @@ def test_missing_and_empty_files_are_named(
         InputError, match=r"`kinds` has \['hl-candles'\]; allowed: hl-book, hl-trades|`kinds` has"
     ):
         import_recording(store, path, "ETH", kinds=("hl-candles",))
+
+
+def test_a_recording_that_this_user_may_not_read_is_named(
+    open_folder: Path, as_nobody: Callable[[], AbstractContextManager[None]], store: CatalogStore
+) -> None:
+    for name, table in {"orderbooks": books(), "prices": tops(), "trades": prints()}.items():
+        table.to_parquet(open_folder / f"ETH_{name}.parquet")
+    (open_folder / "ETH_trades.parquet").chmod(0)
+    with (
+        as_nobody(),
+        pytest.raises(InputError, match=r"ETH_trades.parquet: the file cannot be read \(Permission denied\)"),
+    ):
+        import_recording(store, str(open_folder), "ETH")
 
 
 def test_a_missing_column_is_named(folder: Callable[..., str]) -> None:
@@ -296,6 +354,14 @@ def test_a_bad_line_is_named(tmp_path: Path, line: str, message: str) -> None:
     path = tmp_path / "lines.jsonl"
     path.write_text("\n".join([*FRAMES, line]))
     with pytest.raises(InputError, match=message):
+        read_lines(str(path), "ETH")
+
+
+def test_damaged_compressed_lines_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "lines.jsonl.gz"
+    # a header of gzip, and then what no compressor wrote
+    path.write_bytes(gzip.compress(b"{}")[:10] + b"\xff" * 40)
+    with pytest.raises(InputError, match=rf"{path}: the file cannot be read \(Error -3"):
         read_lines(str(path), "ETH")
 
 

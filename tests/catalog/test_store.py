@@ -7,9 +7,11 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
+import fsspec
 import pyarrow as pa
 import pytest
 from hypothesis import given
@@ -19,9 +21,11 @@ from nautilus_trader.model.data import QuoteTick
 from nautilus_trader.model.data import TradeTick
 
 from amm500_catalog.check import check_store
+from amm500_catalog.cli import catalog_ls
 from amm500_catalog.dataset import open_recorded
 from amm500_catalog.dataset import open_simulated
 from amm500_catalog.errors import InputError
+from amm500_catalog.errors import SourceUnavailableError
 from amm500_catalog.locking import local_lock
 from amm500_catalog.store import CatalogStore
 from amm500_catalog.tables import StreamTable
@@ -34,6 +38,7 @@ SECOND = 1_000_000_000
 START = 1_768_487_400 * SECOND
 Streams = Callable[..., list[StreamTable]]
 Manifest = Callable[..., dict[str, Any]]
+AsNobody = Callable[[], AbstractContextManager[None]]
 
 
 def rows(store: CatalogStore, name: str = "a") -> int:
@@ -115,6 +120,148 @@ def test_a_catalogue_that_is_a_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     with pytest.raises(InputError, match="the catalogue's path is a file; allowed: a folder"):
         CatalogStore(str(tmp_path / "file"))
+
+
+@pytest.mark.parametrize("path", ["", " "])
+def test_an_empty_path_is_refused_and_nothing_is_written_beside_the_caller(
+    path: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match="the catalogue's path is empty; allowed: a folder"):
+        CatalogStore(path)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["data", "datasets", "simulated", "_staging"])
+def test_a_file_in_a_folder_s_place_is_refused(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("x")
+    with pytest.raises(InputError, match=f"`{name}` is a file; allowed: a folder; move the file away"):
+        CatalogStore(str(tmp_path))
+
+
+def test_a_stray_file_among_unfinished_imports_is_left_alone_and_noted(
+    store: CatalogStore, instrument: Any, make_streams: Streams, manifest: Manifest
+) -> None:
+    store.commit("a", make_streams(5), manifest(5), instruments=[instrument])
+    stray = Path(store.root) / "_staging" / "notes.txt"
+    stray.write_text("x")
+    again = CatalogStore(store.root)
+    assert again.repairs == ()
+    report = check_store(again)
+    assert report.is_sound
+    assert "note: real _staging/notes.txt: a file among the folders of unfinished imports" in report.text()
+    assert stray.exists()
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        "{",
+        "[1]",
+        "{}",
+        '{"name": "b", "removes": [], "manifest": {}, "manifest_path": "datasets/b.json", "moves": [1]}',
+    ],
+)
+def test_a_damaged_commit_record_is_refused_and_its_files_are_kept(store: CatalogStore, record: str) -> None:
+    staging = Path(store.root) / "_staging" / "0123"
+    staging.mkdir(parents=True)
+    (staging / "0000.parquet").write_bytes(b"PAR1")
+    (staging / "COMMIT.json").write_text(record)
+    with pytest.raises(
+        InputError,
+        match=r"_staging/0123: the record of a half-written import \(COMMIT.json\) is damaged; allowed",
+    ):
+        CatalogStore(store.root)
+    assert (staging / "0000.parquet").exists()
+
+
+class ClosedServer(fsspec.AbstractFileSystem):
+    """A web server that says nothing is there, and then does not answer."""
+
+    protocol = "closed"
+
+    def exists(self, path: str, **_: Any) -> bool:
+        """Say no, as the filesystem of http does when nobody answers."""
+        return False
+
+    def glob(self, path: str, **_: Any) -> list[str]:
+        """Fail as aiohttp does."""
+        raise ConnectionRefusedError("cannot connect to host")
+
+
+def test_a_catalogue_whose_server_is_gone_is_said() -> None:
+    fsspec.register_implementation("closed", ClosedServer, clobber=True)
+    with pytest.raises(
+        SourceUnavailableError,
+        match=r"closed://b/x: the catalogue cannot be reached \(cannot connect to host",
+    ):
+        CatalogStore("closed://b/x")
+
+
+def test_a_folder_without_permission_is_one_sentence(
+    open_folder: Path, as_nobody: AsNobody, instrument: Any, make_streams: Streams, manifest: Manifest
+) -> None:
+    root = open_folder / "store"
+    store = CatalogStore(str(root))
+    store.commit("a", make_streams(5), manifest(5), instruments=[instrument])
+    with store.stage("sim") as staged:
+        staged.publish(manifest(5, simulated=True))
+    for path in (root, *root.rglob("*")):
+        path.chmod(0o755 if path.is_dir() else 0o644)
+    with as_nobody():
+        # to read takes no right to write
+        assert rows(CatalogStore(str(root))) > 0
+        with pytest.raises(InputError, match=r"the folder cannot be written \(Permission denied\)"):
+            CatalogStore(str(root)).commit("b", make_streams(10), manifest(10))
+        with (
+            pytest.raises(InputError, match=r"the folder cannot be written \(Permission denied\)"),
+            CatalogStore(str(root)).stage("other"),
+        ):
+            pass
+        with pytest.raises(InputError, match=r"the catalogue cannot be made \(.*Permission denied"):
+            CatalogStore(str(root / "deeper"))
+    (root / ".lock").chmod(0o666)
+    with (
+        as_nobody(),
+        pytest.raises(InputError, match=r"the catalogue cannot be read or written \(.*Permission denied"),
+    ):
+        CatalogStore(str(root)).commit("b", make_streams(10), manifest(10))
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("", "the folder cannot be read; allowed: a folder that this user may read"),
+        ("simulated", "simulated: the folder cannot be read; allowed"),
+        ("datasets/a.json", "datasets/a.json: the file cannot be read; allowed"),
+        (
+            "data/trade_tick/*/*.parquet",
+            "the stored file cannot be read; allowed: a file that this user may read",
+        ),
+    ],
+)
+def test_what_this_user_may_not_read_is_named(
+    open_folder: Path,
+    as_nobody: AsNobody,
+    instrument: Any,
+    make_streams: Streams,
+    manifest: Manifest,
+    name: str,
+    message: str,
+) -> None:
+    root = open_folder / "store"
+    store = CatalogStore(str(root))
+    store.commit("a", make_streams(5), manifest(5), instruments=[instrument])
+    with store.stage("sim") as staged:
+        staged.publish(manifest(5, simulated=True))
+    for path in (root, *root.rglob("*")):
+        path.chmod(0o755 if path.is_dir() else 0o644)
+    for path in root.glob(name) if name else [root]:
+        path.chmod(0)
+    with as_nobody(), pytest.raises(InputError, match=message):
+        catalog_ls(str(root))
+    for path in root.glob(name) if name else [root]:
+        path.chmod(0o755)
 
 
 def test_an_unknown_filesystem_is_refused() -> None:

@@ -1,5 +1,9 @@
 """Bars from CSV and Parquet files, refused with one clear sentence when they cannot be used."""
 
+import gzip
+import lzma
+import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +16,7 @@ import fsspec
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+from fsspec.implementations.local import LocalFileSystem
 
 from amm500_catalog.errors import InputError
 from amm500_catalog.errors import SourceUnavailableError
@@ -24,6 +29,7 @@ from amm500_catalog.sources.base import SESSION_GAP_INTERVALS
 from amm500_catalog.sources.base import BarFrame
 from amm500_catalog.sources.base import BarRequest
 from amm500_catalog.sources.base import session_spans
+from amm500_catalog.validate import LATEST_NS
 from amm500_catalog.validate import DuplicatePolicy
 from amm500_catalog.validate import check_order
 from amm500_catalog.validate import check_prices
@@ -55,6 +61,15 @@ SHORT_NAMES: Final = {"open": "o", "high": "h", "low": "l", "close": "c", "volum
 # the smallest epoch number of 1990 in each unit, largest unit first
 UNIT_FLOORS: Final = (("ns", 631_152_000 * 10**9), ("us", 631_152_000 * 10**6), ("ms", 631_152_000 * 10**3))
 UNIT_NS: Final = {"s": NS, "ms": 10**6, "us": 10**3, "ns": 1}
+UNITS: Final = ("auto", *UNIT_NS)
+# the years that a count of ns holds
+NS_YEARS: Final = (1678, 2261)
+
+# what a damaged file raises, each format and compression in its own way
+UNREADABLE: Final = (
+    pd.errors.EmptyDataError, pd.errors.ParserError, pa.ArrowException, UnicodeDecodeError,
+    gzip.BadGzipFile, lzma.LZMAError, zipfile.BadZipFile, zlib.error, EOFError,
+)  # fmt: skip
 
 # a hole shorter than this inside a trading day is missing bars, not a closed market
 SHORTEST_CLOSE_S: Final = 3_600
@@ -78,6 +93,11 @@ class ColumnMap:
     open, high, low, close, volume : str, optional
         The columns of prices and of volume.
 
+    Raises
+    ------
+    InputError
+        If ``time_is`` or ``unit`` is none of these.
+
     """
 
     time: str | None = None
@@ -89,6 +109,12 @@ class ColumnMap:
     low: str | None = None
     close: str | None = None
     volume: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.time_is not in (None, "open", "close"):
+            raise InputError(f"`time_is` is {self.time_is!r}", "the column map", "open or close")
+        if self.unit not in UNITS:
+            raise InputError(f"`unit` is {self.unit!r}", "the column map", ", ".join(UNITS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +154,7 @@ class FileSource:
         InputError
             If the file cannot be used.
         SourceUnavailableError
-            If it has no bar in the span, or bars of another interval.
+            If it cannot be reached, has no bar in the span, or bars of another interval.
 
         """
         frame = read_bars(self.path, columns=self.columns, duplicates=self.duplicates, calendar=self.calendar)
@@ -192,6 +218,8 @@ def read_bars(
     ------
     InputError
         One sentence: the file, the row, the value, and what is allowed.
+    SourceUnavailableError
+        If a file elsewhere cannot be reached.
 
     """
     name = _shown(path)
@@ -251,25 +279,52 @@ def _read_table(path: str, name: str, options: dict[str, Any]) -> tuple[pd.DataF
         raise InputError(
             "the file's type is not known", name, "a name ending in .csv, .csv.gz, .parquet or .pq"
         )
+    fs, fs_path = _found(path, name, options)
     try:
-        fs, fs_path = fsspec.core.url_to_fs(path, **options)
-        if not fs.exists(fs_path):
-            raise InputError("the file does not exist", name, "a CSV or Parquet file of bars")
-        if fs.isdir(fs_path):
-            raise InputError("this is a folder", name, "one CSV or Parquet file of bars")
-        if fs.size(fs_path) == 0:
-            raise InputError("the file is empty", name, "a header and at least two bars")
         with fs.open(fs_path, "rb", compression="infer") as stream:
             table = pd.read_parquet(stream) if is_parquet else pd.read_csv(stream)
-    except (pd.errors.EmptyDataError, pd.errors.ParserError, pa.ArrowException, UnicodeDecodeError) as e:
+    except UNREADABLE as e:
         raise InputError(
             f"the file cannot be read ({_first_line(e)})", name, "a CSV or Parquet file of bars"
         ) from e
+    except OSError as e:
+        raise _unreached(fs, name, e) from e
     if isinstance(table.index, pd.DatetimeIndex):
         table = table.reset_index(names=table.index.name or "date")
     if len(table) < 2:
         raise InputError(f"the file has {len(table)} rows", name, "at least two bars")
     return table.reset_index(drop=True), 0 if is_parquet else 1
+
+
+def _found(path: str, name: str, options: dict[str, Any]) -> tuple[fsspec.AbstractFileSystem, str]:
+    """Return the filesystem and the path in it of a file that is there and not empty."""
+    try:
+        fs, fs_path = fsspec.core.url_to_fs(path, **options)
+    except (ValueError, ImportError) as e:
+        raise InputError(
+            f"the file's filesystem cannot be opened ({_first_line(e)})", name, "a path or fsspec URL"
+        ) from e
+    try:
+        is_there = fs.exists(fs_path)
+        is_folder = is_there and fs.isdir(fs_path)
+        is_empty = is_there and not is_folder and fs.size(fs_path) == 0
+    except Exception as e:  # every filesystem has errors of its own: no network, no credentials
+        raise _unreached(fs, name, e) from e
+    if not is_there:
+        raise InputError("the file does not exist", name, "a CSV or Parquet file of bars")
+    if is_folder:
+        raise InputError("this is a folder", name, "one CSV or Parquet file of bars")
+    if is_empty:
+        raise InputError("the file is empty", name, "a header and at least two bars")
+    return fs, fs_path
+
+
+def _unreached(fs: fsspec.AbstractFileSystem, name: str, error: Exception) -> Exception:
+    if isinstance(fs, LocalFileSystem):
+        return InputError(
+            f"the file cannot be read ({_first_line(error)})", name, "a file that this user may read"
+        )
+    return SourceUnavailableError(f"{name}: the file cannot be reached ({_first_line(error)})")
 
 
 def _first_line(error: Exception) -> str:
@@ -335,9 +390,17 @@ def _times_ns(
             "a time in every row",
         )
     if pd.api.types.is_numeric_dtype(values):
-        return _epoch_ns(values, column, columns, name)
+        return _epoch_ns(values, column, columns, name, header_lines)
     if not pd.api.types.is_datetime64_any_dtype(values):
         values = _parsed(values, column, name, header_lines)
+    far = np.flatnonzero(~values.dt.year.between(*NS_YEARS).to_numpy())
+    if len(far):
+        row = int(far[0])
+        raise InputError(
+            f"the time is in the year {int(values.dt.year.iloc[row])}",
+            row_text(name, row, header_lines=header_lines),
+            "a time between 1990 and 2100",
+        )
     if values.dt.tz is not None:
         aware = values
     elif zone is None and column.lower().endswith("_utc"):
@@ -354,7 +417,7 @@ def _times_ns(
     return stamps
 
 
-def _epoch_ns(values: pd.Series, column: str, columns: ColumnMap, name: str) -> np.ndarray:
+def _epoch_ns(values: pd.Series, column: str, columns: ColumnMap, name: str, header_lines: int) -> np.ndarray:
     if columns.timezone is not None and columns.timezone.upper() not in {"UTC", "ETC/UTC", "GMT"}:
         raise InputError(
             f"`timezone` is {columns.timezone!r} but `{column}` holds epoch numbers",
@@ -363,8 +426,17 @@ def _epoch_ns(values: pd.Series, column: str, columns: ColumnMap, name: str) -> 
         )
     unit: str = columns.unit
     if unit == "auto":
-        largest = float(values.abs().max())
-        unit = next((unit for unit, floor in UNIT_FLOORS if largest >= floor), "s")
+        # by the middle one: a single number that is no time must not decide how the others are read
+        usual = float(np.median(np.abs(values.to_numpy(dtype=np.float64))))
+        unit = next((unit for unit, floor in UNIT_FLOORS if usual >= floor), "s")
+    far = np.flatnonzero(~(np.abs(values.to_numpy(dtype=np.float64)) <= LATEST_NS / UNIT_NS[unit]))
+    if len(far):
+        row = int(far[0])
+        raise InputError(
+            f"`{column}` is {values.iloc[row]:g}, read as an epoch number in {unit}",
+            row_text(name, row, header_lines=header_lines),
+            "a time between 1990 and 2100; say the unit (s, ms, us, ns) if it is another",
+        )
     if pd.api.types.is_integer_dtype(values):
         return values.to_numpy(dtype=np.int64) * np.int64(UNIT_NS[unit])
     # whole seconds and the rest apart: a float64 of ns cannot hold a ns of this century

@@ -13,7 +13,7 @@ from typing import Literal
 
 import numpy as np
 
-from amm500_catalog.errors import SourceUnavailableError
+from amm500_catalog.errors import InputError
 from amm500_catalog.hours import DAY_NS
 from amm500_catalog.hours import cash_sessions
 from amm500_catalog.numerics import lfilter
@@ -153,15 +153,17 @@ class GeneratorSource:
 
         Raises
         ------
-        SourceUnavailableError
+        InputError
             If no session opens inside the span.
 
         """
         config = self.config
         opens = bar_opens(config, request)
         if not len(opens):
-            raise SourceUnavailableError(
-                f"no session of {config.calendar} opens from {utc_text(request.start_ns)} to {utc_text(request.end_ns)}"
+            raise InputError(
+                f"no session of {config.calendar} opens from {utc_text(request.start_ns)} to {utc_text(request.end_ns)}",
+                "the span",
+                "one with trading hours, or hours `always`",
             )
         rng = np.random.default_rng([config.seed, request.start_ns // NS, request.interval_s])
         variance = step_variance(config, opens, request.interval_s)

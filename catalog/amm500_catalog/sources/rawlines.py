@@ -7,12 +7,12 @@ in which both sides of a trade appear and the one that crossed is the aggressor.
 """
 
 import json
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from dataclasses import field
 from decimal import Decimal
 from decimal import InvalidOperation
-from pathlib import Path
 from typing import Any
 from typing import Final
 
@@ -26,7 +26,7 @@ from nautilus_trader.model.objects import Price
 from nautilus_trader.model.objects import Quantity
 
 from amm500_catalog.errors import InputError
-from amm500_catalog.sources.recordings import NS_PER_MS
+from amm500_catalog.sources.recorded import NS_PER_MS
 from amm500_catalog.sources.recordings import Recording
 from amm500_catalog.sources.recordings import instrument_of
 from amm500_catalog.sources.recordings import market_of
@@ -75,30 +75,29 @@ def read_lines(path: str, coin: str, *, spec: MarketSpec | None = None) -> Recor
         If the file is absent, a line cannot be read, a book is crossed, or nothing is of this coin.
 
     """
-    name = Path(path).name
     messages = _Messages()
-    for number, line in _lines(path, name):
-        where = f"{name} line {number}"
+    for number, line in _lines(path):
+        where = f"{path} line {number}"
         try:
             _take(messages, line, coin)
         except (PayloadError, json.JSONDecodeError, KeyError, TypeError, ValueError, InvalidOperation) as e:
             raise InputError(f"the line cannot be read ({e})", where, ALLOWED) from e
     if not (messages.books or messages.tops or messages.trades):
-        raise InputError(f"nothing is of the coin {coin!r}", name, "a coin the file has, with its dex prefix")
-    return _recording(messages, coin, spec, name)
+        raise InputError(f"nothing is of the coin {coin!r}", path, "a coin the file has, with its dex prefix")
+    return _recording(messages, coin, spec, path)
 
 
-def _lines(path: str, name: str) -> Iterator[tuple[int, str]]:
+def _lines(path: str) -> Iterator[tuple[int, str]]:
     try:
         with fsspec.open(path, "rt", compression="infer", encoding="utf-8") as stream:
             for number, line in enumerate(stream, start=1):
                 if line.strip():
                     yield number, line
     except FileNotFoundError as e:
-        raise InputError("the file does not exist", name, ALLOWED) from e
-    except (OSError, EOFError, RuntimeError, UnicodeDecodeError) as e:
+        raise InputError("the file does not exist", path, ALLOWED) from e
+    except (OSError, EOFError, RuntimeError, UnicodeDecodeError, zlib.error) as e:
         raise InputError(
-            f"the file cannot be read ({e})", name, f"{ALLOWED}; complete compressed files"
+            f"the file cannot be read ({e})", path, f"{ALLOWED}; complete compressed files"
         ) from e
 
 

@@ -16,7 +16,6 @@ from typing import Final
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 from nautilus_trader.model.data import BookOrder
 from nautilus_trader.model.data import OrderBookDelta
 from nautilus_trader.model.data import QuoteTick
@@ -31,12 +30,19 @@ from nautilus_trader.model.objects import Price
 from nautilus_trader.model.objects import Quantity
 
 from amm500_catalog.errors import InputError
+from amm500_catalog.shapes import streams_of
 from amm500_catalog.sources.base import NS
+from amm500_catalog.sources.recorded import LEVELS
+from amm500_catalog.sources.recorded import NS_PER_MS
+from amm500_catalog.sources.recorded import read_rows
+from amm500_catalog.sources.recorded import require_file
 from amm500_catalog.spec import MarketSpec
 from amm500_catalog.store import CatalogStore
 from amm500_catalog.store import ImportResult
 from amm500_catalog.tables import StreamTable
 from amm500_catalog.tables import stream_table
+from amm500_catalog.validate import HIGHEST_PRICE
+from amm500_catalog.validate import LARGEST_VOLUME
 from amm500_catalog.validate import check_book_sides
 from amm500_catalog.validate import check_order
 from amm500_catalog.validate import row_text
@@ -45,8 +51,6 @@ from hyperliquid_hip3.instruments import make_instrument
 
 
 IMPORTER_VERSION: Final = 1
-NS_PER_MS: Final = 1_000_000
-LEVELS: Final = 20
 F_SNAPSHOT: Final = int(RecordFlag.F_SNAPSHOT)
 F_SNAPSHOT_LAST: Final = int(RecordFlag.F_SNAPSHOT) | int(RecordFlag.F_LAST)
 
@@ -134,7 +138,7 @@ def import_recording(
             "the folder does not exist", folder, "a folder of recordings, COIN_orderbooks.parquet and so on"
         )
     for path in paths:
-        _require_file(path)
+        require_file(path)
     return _import(store, paths, "hl-l2", lambda: read_recording(folder, coin, spec=spec, kinds=kinds), coin)
 
 
@@ -152,7 +156,7 @@ def import_raw_lines(
     """
     from amm500_catalog.sources.rawlines import read_lines  # noqa: PLC0415 -- that module builds on this one
 
-    _require_file(Path(path))
+    require_file(Path(path))
     return _import(store, [Path(path)], "hl-raw", lambda: read_lines(path, coin, spec=spec), coin)
 
 
@@ -162,7 +166,7 @@ def _import(
     digest = _digest(paths, coin)
     for name, manifest in store.manifests().items():
         if manifest.get("source_sha256") == digest and manifest.get("importer_version") == IMPORTER_VERSION:
-            rows = {folder: int(stream["rows"]) for folder, stream in manifest["streams"].items()}
+            rows = {stream.folder: stream.rows for stream in streams_of(manifest, f"{store.url} {name}")}
             return name, ImportResult(name, changed=False, rows=rows)
     recording = read()
     start, end = recording.span
@@ -208,7 +212,9 @@ def read_recording(
 
     """
     tables = {
-        name: _read(Path(folder) / f"{coin}_{name}.parquet") for kind in kinds for name in FILE_KINDS[kind]
+        name: read_rows(Path(folder) / f"{coin}_{name}.parquet")
+        for kind in kinds
+        for name in FILE_KINDS[kind]
     }
     sizes = [
         tables[name][column].to_numpy()
@@ -231,12 +237,12 @@ def read_recording(
     instrument = instrument_of(spec, np.concatenate(prices), ts_ns=start_ms * NS_PER_MS)
     recording = Recording(coin, instrument)
     if "orderbooks" in tables:
-        _add_books(recording, tables["orderbooks"], f"{coin}_orderbooks.parquet")
+        _add_books(recording, tables["orderbooks"], str(Path(folder) / f"{coin}_orderbooks.parquet"))
     if "prices" in tables:
-        _add_quotes(recording, tables["prices"], f"{coin}_prices.parquet")
+        _add_quotes(recording, tables["prices"], str(Path(folder) / f"{coin}_prices.parquet"))
     if "trades" in tables:
         since_ms = start_ms if "orderbooks" in tables else None
-        _add_trades(recording, tables["trades"], f"{coin}_trades.parquet", since_ms)
+        _add_trades(recording, tables["trades"], str(Path(folder) / f"{coin}_trades.parquet"), since_ms)
     return recording
 
 
@@ -250,7 +256,7 @@ def first_book(folder: str, coin: str) -> tuple[Instrument, float]:
         If the file of books is absent or cannot be used.
 
     """
-    table = _read(Path(folder) / f"{coin}_orderbooks.parquet")
+    table = read_rows(Path(folder) / f"{coin}_orderbooks.parquet")
     prices = table[["bid_price_0", "ask_price_0"]].to_numpy()
     instrument = instrument_of(market_of(coin, table["bid_size_0"].to_numpy()), prices, ts_ns=0)
     return instrument, float(prices[0].mean())
@@ -356,50 +362,17 @@ def snapshot_deltas(
     return batch
 
 
-def _require_file(path: Path) -> None:
-    if not path.is_file():
-        raise InputError("the file does not exist", str(path), "a recording")
-    if path.stat().st_size == 0:
-        raise InputError("the file is empty", str(path), "a recording with at least one row")
-
-
 def _digest(paths: Sequence[Path], coin: str) -> str:
     digest = hashlib.sha256(coin.encode())
     for path in paths:
         digest.update(path.name.encode())
-        digest.update(path.read_bytes())
+        try:
+            digest.update(path.read_bytes())
+        except OSError as e:
+            raise InputError(
+                f"the file cannot be read ({e.strerror})", str(path), "a file that this user may read"
+            ) from e
     return digest.hexdigest()
-
-
-def _read(path: Path) -> pd.DataFrame:
-    _require_file(path)
-    try:
-        table = pd.read_parquet(path)
-    except (pa.ArrowException, OSError) as e:
-        raise InputError("the file cannot be read", str(path), "a complete Parquet file") from e
-    needed = REQUIRED_COLUMNS[path.stem.rpartition("_")[2]]
-    missing = [name for name in needed if name not in table.columns]
-    if missing:
-        raise InputError(f"there is no column `{missing[0]}`", path.name, ", ".join(needed[:8]))
-    if table.empty:
-        raise InputError("the file has no rows", path.name, "at least one row")
-    return table.reset_index(drop=True)
-
-
-REQUIRED_COLUMNS: Final = {
-    "orderbooks": (
-        "timestamp",
-        "exchange_timestamp",
-        *(
-            f"{side}_{what}_{i}"
-            for i in range(LEVELS)
-            for side in ("bid", "ask")
-            for what in ("price", "size")
-        ),
-    ),
-    "prices": ("timestamp", "price", "size", "side", "exchange_timestamp"),
-    "trades": ("timestamp", "price", "size", "side", "trade_id", "exchange_timestamp"),
-}
 
 
 def _add_books(recording: Recording, table: pd.DataFrame, path: str) -> None:
@@ -408,14 +381,7 @@ def _add_books(recording: Recording, table: pd.DataFrame, path: str) -> None:
     prices = {side: table[[f"{side}_price_{i}" for i in range(LEVELS)]].to_numpy() for side in ("bid", "ask")}
     sizes = {side: table[[f"{side}_size_{i}" for i in range(LEVELS)]].to_numpy() for side in ("bid", "ask")}
     for side in ("bid", "ask"):
-        wrong = np.argwhere(~np.isnan(prices[side]) & ~((prices[side] > 0) & (sizes[side] > 0)))
-        if len(wrong):
-            row, level = (int(value) for value in wrong[0])
-            raise InputError(
-                f"{side} level {level} has price {prices[side][row, level]:g} and size {sizes[side][row, level]:g}",
-                row_text(path, row),
-                "a price and a size above zero",
-            )
+        _check_levels(side, prices[side], sizes[side], path)
     check_book_sides(prices["bid"], prices["ask"], path=path)
     same = np.diff(times) == 0
     for levels in (*prices.values(), *sizes.values()):
@@ -435,10 +401,33 @@ def _add_books(recording: Recording, table: pd.DataFrame, path: str) -> None:
             snapshot_deltas(recording.instrument, bids, asks, sequence=row + 1, ts_ns=int(times[row]))
         )
     kept = times[~repeated]
-    lag = table["timestamp"].to_numpy() * 1e3 - table["exchange_timestamp"].to_numpy()
+    lag = table["timestamp"] * 1e3 - table["exchange_timestamp"]
     recording.facts["book_snapshots"] = float(len(kept))
     recording.facts["largest_book_gap_s"] = float(np.diff(kept).max() / NS) if len(kept) > 1 else 0.0
-    recording.facts["feed_lag_ms_p50"] = round(float(np.median(lag)), 3)
+    if lag.notna().any():
+        recording.facts["feed_lag_ms_p50"] = round(float(lag.median()), 3)
+
+
+def _check_levels(side: str, prices: np.ndarray, sizes: np.ndarray, path: str) -> None:
+    """Refuse a level that is half there, and one beyond a level that is absent."""
+    is_absent = np.isnan(prices) & ~(sizes > 0)
+    is_level = (prices > 0) & (prices <= HIGHEST_PRICE) & (sizes > 0) & (sizes <= LARGEST_VOLUME)
+    wrong = np.argwhere(~is_absent & ~is_level)
+    if len(wrong):
+        row, level = (int(value) for value in wrong[0])
+        raise InputError(
+            f"{side} level {level} has price {prices[row, level]:g} and size {sizes[row, level]:g}",
+            row_text(path, row),
+            "a price and a size above zero, or neither",
+        )
+    wrong = np.argwhere(is_absent[:, :-1] & is_level[:, 1:])
+    if len(wrong):
+        row, level = (int(value) for value in wrong[0])
+        raise InputError(
+            f"{side} level {level} is absent and level {level + 1} is there",
+            row_text(path, row),
+            "levels from the best price outward, none left out",
+        )
 
 
 def _add_quotes(recording: Recording, table: pd.DataFrame, path: str) -> None:
@@ -547,11 +536,13 @@ def _add_trades(recording: Recording, table: pd.DataFrame, path: str, since_ms: 
 def _check_ticks(table: pd.DataFrame, path: str, sides: set[str]) -> None:
     for name in ("price", "size"):
         values = table[name].to_numpy(dtype=np.float64)
-        wrong = np.flatnonzero(~(np.isfinite(values) & (values > 0)))
+        wrong = np.flatnonzero(~((values > 0) & (values <= HIGHEST_PRICE)))
         if len(wrong):
             row = int(wrong[0])
             raise InputError(
-                f"`{name}` is {values[row]:g}", row_text(path, row), "a finite number above zero"
+                f"`{name}` is {values[row]:g}",
+                row_text(path, row),
+                f"a finite number above zero, at most {HIGHEST_PRICE:g}",
             )
     wrong = np.flatnonzero(~table["side"].isin(sides).to_numpy())
     if len(wrong):
