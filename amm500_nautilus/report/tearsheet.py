@@ -23,6 +23,7 @@ from amm500_nautilus.report.buffers import PARTIAL
 from amm500_nautilus.report.files import RunFiles
 from amm500_nautilus.report.files import ints
 from amm500_nautilus.report.files import read_run
+from amm500_nautilus.report.files import require_sections
 from amm500_nautilus.report.statistics import block_ends
 from amm500_nautilus.report.statistics import block_returns
 from amm500_nautilus.report.statistics import pnl_path
@@ -36,6 +37,21 @@ from amm500_nautilus.report.words import figure
 from amm500_nautilus.report.words import title
 
 
+SECTIONS = (
+    "name",
+    "data",
+    "targets",
+    "verdict",
+    "verdict_reasons",
+    "metrics",
+    "pnl",
+    "pnl_check",
+    "markouts_bps",
+    "fills",
+    "budget",
+    "volatility",
+    "reasons",
+)
 STYLE = """
 <style>
 body { font-family: sans-serif; margin: 0 24px 48px; color: #222; }
@@ -60,9 +76,10 @@ def write_tearsheet(run_dir: str | Path, summary: dict[str, Any]) -> Path:
     Raises
     ------
     InputError
-        When the run's files are missing.
+        When the run's files, or sections of its summary, are missing.
 
     """
+    require_sections(summary, SECTIONS, Path(run_dir) / "summary.json")
     run = read_run(run_dir)
     page = _nautilus_page(run, summary)
     body = "".join(

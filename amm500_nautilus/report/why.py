@@ -7,6 +7,8 @@ import pandas as pd
 
 from amm500_catalog.errors import InputError
 from amm500_nautilus.report.buffers import PARTIAL
+from amm500_nautilus.report.files import is_file
+from amm500_nautilus.report.files import one_line
 
 
 NEEDED = ("seconds", "two_sided", "sides", "state", "reasons")
@@ -47,18 +49,20 @@ def why(run_dir: str | Path) -> WhyReport:
     Raises
     ------
     InputError
-        When the directory has no states file, or no session time in it.
+        When the directory has no states file or may not be read, or no session time is in it.
 
     """
     path = Path(run_dir) / "states.csv"
-    if not path.is_file():
+    if not is_file(path):
         path = path.with_name(path.name + PARTIAL)
-    if not path.is_file():
+    if not is_file(path):
         raise InputError("states.csv is missing", str(run_dir), "a run directory")
     try:
         states = pd.read_csv(path, keep_default_na=False, on_bad_lines="skip")
-    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
-        raise InputError(f"cannot be read ({error})", str(path), "the states.csv of a run") from error
+    except (OSError, pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+        raise InputError(
+            f"cannot be read ({one_line(error)})", str(path), "the states.csv of a run"
+        ) from error
     missing = [name for name in NEEDED if name not in states]
     if missing:
         raise InputError(f"has no column {missing[0]}", str(path), "the states.csv of a run")

@@ -24,6 +24,7 @@ from amm500_catalog.errors import InputError
 from amm500_catalog.spec import Dataset
 from amm500_catalog.spec import MarketSpec
 from amm500_nautilus.config import MarketMakerConfig
+from amm500_nautilus.forecast.live import VolatilityForecast
 from amm500_nautilus.margin.fees import FeeRates
 from amm500_nautilus.margin.fees import FeeSchedule
 from amm500_nautilus.margin.fees import hip3_rates
@@ -60,12 +61,14 @@ from amm500_nautilus.runtime.models import build
 from amm500_nautilus.runtime.progress import Progress
 from amm500_nautilus.runtime.recording import RecordingListener
 from amm500_nautilus.runtime.rundir import RunDirectory
+from amm500_nautilus.runtime.rundir import place_of
 from amm500_nautilus.runtime.rundir import require_free
 from amm500_nautilus.runtime.sessions import session_spans
 from amm500_nautilus.simulation.config import FundingConfig
 from amm500_nautilus.simulation.config import VenueConfig
 from amm500_nautilus.simulation.engine_care import keep_engine_flat
 from amm500_nautilus.simulation.rules import VenueRules
+from amm500_nautilus.simulation.setup import SimulatedVenue
 from amm500_nautilus.simulation.setup import add_simulated_venue
 from amm500_nautilus.strategy import MarketMaker
 from hyperliquid_hip3.instruments import declared_modes
@@ -95,6 +98,17 @@ class EngineRun:
     events: int
     assumptions: tuple[str, ...]
     extra: dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class _Rig:
+    """An engine with its exchange and strategy, before there is a place for what they leave."""
+
+    engine: BacktestEngine
+    listener: RecordingListener
+    venue: SimulatedVenue
+    maker: MarketMaker
+    forecast: VolatilityForecast | None
 
 
 def fee_rates(config: RunConfig, market: MarketSpec) -> FeeRates:
@@ -273,8 +287,7 @@ def run(
         raise InputError(config.mode, f"{config.name}: mode", "backtest; run_live.py runs the others")
     began = time.perf_counter()
     config = under_scenario(config)
-    if out is not None:
-        require_free(out)
+    require_free(place_of(config.name, out))
     if config.market.price is not None:
         # before the data is fetched or simulated: a ladder that cannot be quoted is refused in a second
         check_ladder(config, market_shape(config, config.market.price), config.market.price)
@@ -283,9 +296,11 @@ def run(
     instrument = dataset.instrument
     shape = MarketShape(tick=float(instrument.price_increment), lot=float(instrument.size_increment))
     check_ladder(config, shape, first_price(dataset), max_leverage=float(market.max_leverage))
+    # whatever may be refused is, before there is a directory that would be left behind
+    rig = _assemble(config, dataset, market, progress)
     directory = RunDirectory.named(config.name, out)
     directory.write_config(config)
-    ran = _run_engine(config, dataset, market, directory.path, progress, watch)
+    ran = _run_engine(rig, dataset, directory.path, progress, watch)
     context = report_context(
         config,
         dataset,
@@ -315,20 +330,12 @@ def first_price(dataset: Dataset) -> float:
     raise InputError("holds no trade and no quote", dataset.info.name, "data with prices")
 
 
-def _run_engine(
-    config: RunConfig,
-    dataset: Dataset,
-    market: MarketSpec,
-    out: Path,
-    progress: Progress,
-    watch: Watch | None = None,
-) -> EngineRun:
+def _assemble(config: RunConfig, dataset: Dataset, market: MarketSpec, progress: Progress) -> _Rig:
     engine = make_engine()
-    info, instrument = dataset.info, dataset.instrument
     listener = RecordingListener()
     venue = add_simulated_venue(
         engine,
-        instrument=instrument,
+        instrument=dataset.instrument,
         config=with_outages(venue_config(config, dataset, market), dataset),
         seed=config.seed,
         listener=listener,
@@ -337,9 +344,17 @@ def _run_engine(
         engine.add_instrument(dataset.reference_instrument())
     maker = MarketMaker(strategy_config(config, dataset, market))
     forecast = attach_forecast(maker, config, market.coin, progress.say)
+    return _Rig(engine, listener, venue, maker, forecast)
+
+
+def _run_engine(
+    rig: _Rig, dataset: Dataset, out: Path, progress: Progress, watch: Watch | None = None
+) -> EngineRun:
+    engine, listener, venue, maker = rig.engine, rig.listener, rig.venue, rig.maker
+    info = dataset.info
     recorder = RunRecorder(
         out,
-        instrument,
+        dataset.instrument,
         engine.kernel.msgbus,
         engine.cache,
         account=listener.account,
@@ -363,8 +378,8 @@ def _run_engine(
         raise RuntimeError(
             f"{len(unbooked)} fills of the engine were never booked by the ledger, first {unbooked[0]}"
         )
-    words = (*venue.assumptions(), *forecast_words(forecast))
-    return EngineRun(seconds, events, words, forecast_report(forecast))
+    words = (*venue.assumptions(), *forecast_words(rig.forecast))
+    return EngineRun(seconds, events, words, forecast_report(rig.forecast))
 
 
 def _feed(

@@ -14,17 +14,58 @@ from amm500_nautilus.runtime.patterns import WORDS
 
 
 MERGE = "tag:yaml.org,2002:merge"
+TAGS = "tag:yaml.org,2002:"
+# more than any run file repeats; aliases of aliases come to a thousand million in a few hundred bytes
+MOST_REPEATED = 10_000
+EXAMPLE = "a YAML file, for example configs/xyz100_30d.yaml"
 SECRET_WORDS = ("secret", "password", "private_key", "passphrase", "token", "key")
 
 
 class _Loader(yaml.SafeLoader):
     """YAML's safe types, in which a key stands once."""
 
+    def get_single_node(self) -> yaml.Node | None:
+        """Return the document, unless its aliases repeat too much of it."""
+        node: yaml.Node | None = super().get_single_node()
+        if node is not None:
+            sizes: dict[int, int] = {}
+            if _size(node, sizes) - len(sizes) > MOST_REPEATED:
+                raise yaml.composer.ComposerError(
+                    None, None, f"its aliases repeat more than {MOST_REPEATED:,} values", node.start_mark
+                )
+        return node
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        """Return what a node stands for; PyYAML lets a tag that does not fit its value fail as it may."""
+        try:
+            return super().construct_object(node, deep=deep)
+        except ValueError as error:  # an impossible date, for one
+            raise yaml.constructor.ConstructorError(None, None, str(error), node.start_mark) from None
+        except (AttributeError, IndexError, KeyError, TypeError):
+            said = f"the value is no {node.tag.removeprefix(TAGS)}"
+            raise yaml.constructor.ConstructorError(None, None, said, node.start_mark) from None
+
+
+def _size(node: yaml.Node, sizes: dict[int, int]) -> int:
+    """Return how many nodes a node is with its aliases written out; ``sizes`` holds each node once."""
+    if id(node) in sizes:
+        return sizes[id(node)]
+    # one that holds itself is endless; the constructor refuses it
+    sizes[id(node)] = 1
+    inner: list[yaml.Node] = []
+    if isinstance(node, yaml.MappingNode):
+        inner = [part for pair in node.value for part in pair]
+    elif isinstance(node, yaml.SequenceNode):
+        inner = node.value
+    sizes[id(node)] = 1 + sum(_size(part, sizes) for part in inner)
+    return sizes[id(node)]
+
 
 def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
     """Return a mapping; of a key that stands twice, the first, limits and all, would be dropped in silence."""
     seen: set[Any] = set()
-    for name, _ in node.value:
+    # the tag may stand before what is no mapping, which is refused below
+    for name, _ in node.value if isinstance(node, yaml.MappingNode) else ():
         if not isinstance(name, yaml.ScalarNode) or name.tag == MERGE:
             continue
         key = loader.construct_object(name)
@@ -69,17 +110,18 @@ def read_yaml(path: Path) -> dict[str, Any]:
     Raises
     ------
     InputError
-        When the file is missing, empty, not YAML, or not a mapping.
+        When the file is missing, no ordinary file, empty, not YAML, or not a mapping.
 
     """
     try:
-        content = path.read_bytes() if path.is_file() else None
+        if path.exists() and not path.is_file():
+            kind = "a folder" if path.is_dir() else "no ordinary file"
+            raise InputError(f"is {kind}", str(path), EXAMPLE)
+        content = path.read_bytes()
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise InputError("there is no such file", str(path), EXAMPLE) from error
     except OSError as error:
         raise InputError(f"cannot be read ({error.strerror})", str(path), "a readable YAML file") from error
-    if content is None:
-        raise InputError(
-            "there is no such file", str(path), "a YAML file, for example configs/xyz100_30d.yaml"
-        )
     try:
         raw = _parse(content.decode("utf-8"))
     except ValueError as error:
@@ -113,7 +155,7 @@ def apply_overrides(raw: dict[str, Any], overrides: Sequence[str]) -> dict[str, 
             )
         try:
             found = _parse(value)
-        except ValueError as error:  # an impossible date, for one
+        except ValueError as error:
             shown = without_keys(f"{value!r} is not valid YAML ({error})")
             raise InputError(shown, without_keys(f"--set {key}"), "a YAML value") from error
         _assign(raw, key, found)

@@ -160,6 +160,12 @@ def test_a_place_that_is_taken_is_refused_before_the_data_is_made(
         pytest.param(["why", "empty"], "cannot be read", id="states without a line"),
         pytest.param(["why", "other"], "has no column seconds", id="another file"),
         pytest.param(["report", "broken"], "is not JSON", id="a broken summary"),
+        pytest.param(["report", "list"], "holds a list", id="a summary that is a list"),
+        pytest.param(["report", "binary"], "is not JSON", id="a summary that is no text"),
+        pytest.param(
+            ["compare", str(CONFIG), "--quiet", "--out", "file"], "cannot be made", id="models in a file"
+        ),
+        pytest.param(["check", "empty"], "empty: is a folder", id="a folder as a run file"),
         pytest.param(
             ["report", "broken", "--out", "x"], "--out is not for a finished run", id="a report elsewhere"
         ),
@@ -177,10 +183,39 @@ def test_a_command_that_can_do_nothing_says_so(
         ("empty", "states.csv", ""),
         ("other", "states.csv", "a,b\n1,2\n"),
         ("broken", "summary.json", "{"),
+        ("list", "summary.json", "[]"),
+        ("binary", "summary.json", "\xff"),
     ):
         (tmp_path / name).mkdir()
-        (tmp_path / name / file).write_text(content)
+        (tmp_path / name / file).write_text(content, encoding="latin-1")
+    (tmp_path / "file").write_text("")
     assert words in refused(line, tmp_path, capsys, program=cli.main)
+
+
+SAMPLES = "time_utc,bid,ask,bid_depth10_usd,ask_depth10_usd\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        pytest.param(b"", "cannot be read (No columns to parse", id="empty"),
+        pytest.param(b"\x89PNG\xff\n\xfe", "cannot be read ('utf-8' codec", id="no text"),
+        pytest.param(b"a,b\n1,2\n", "has no column time_utc", id="another file"),
+        pytest.param(b"a,b\n1,2\n1,2,3\n", "cannot be read (Error tokenizing data", id="ragged"),
+        pytest.param(b"time_utc,bid\n", "has no column ask", id="half of the columns"),
+        pytest.param(SAMPLES.encode(), "cannot be measured", id="no row"),
+        pytest.param(f"{SAMPLES}noon,1,2,3,4\n".encode(), "cannot be measured", id="no time"),
+        pytest.param(f"{SAMPLES}2026-01-05,x,y,3,4\n".encode(), "cannot be measured", id="no number"),
+    ],
+)
+def test_samples_that_are_none_are_refused(
+    content: bytes, words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "samples.csv"
+    path.write_bytes(content)
+    line = ["calibrate", "--samples", str(path), "--no-simulation", "--quiet"]
+    said = refused(line, tmp_path, capsys, program=cli.main)
+    assert f"{path}: {words}" in said
 
 
 def test_no_ray_cluster_is_said_at_once_and_nothing_is_made(
@@ -229,6 +264,26 @@ def test_a_run_refuses_an_account_too_small_for_one_level_and_leaves_no_run_dire
     assert TOO_SMALL in said
     assert not (tmp_path / "out").exists()
     assert not (tmp_path / "out.partial").exists()
+
+
+def test_what_only_the_data_can_refuse_leaves_no_run_directory(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bars = write_bars(tmp_path / "bars.csv", bar_lines(2))
+    line = arguments(bars, tmp_path / "store", tmp_path / "out", "strategy.reference=xyz:SP500")
+    assert main(line) == 2
+    assert "the dataset has no quotes of xyz:SP500" in capsys.readouterr().err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["bars.csv", "store"]
+
+
+@pytest.mark.parametrize("out", ["nothing/..", "link", "link/out", "bars.csv/out", "x" * 250])
+def test_a_place_where_no_run_can_stand_is_refused_before_the_data_is_made(
+    out: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    bars = write_bars(tmp_path / "bars.csv", bar_lines())
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+    refused(arguments(bars, tmp_path / "store", Path(out)), tmp_path, capsys)
 
 
 def swap(first: int, second: int) -> Lines:

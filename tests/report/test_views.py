@@ -9,6 +9,7 @@ from rich.console import Console
 
 from amm500_catalog.errors import InputError
 from amm500_nautilus.report.charts import thin_path
+from amm500_nautilus.report.files import READ_FILES
 from amm500_nautilus.report.files import floats
 from amm500_nautilus.report.files import read_run
 from amm500_nautilus.report.files import read_summary
@@ -137,12 +138,60 @@ def test_why_of_a_folder_that_is_no_run_says_so(tmp_path):
         why(tmp_path)
 
 
-def test_a_summary_that_is_missing_or_broken_is_refused(tmp_path):
+@pytest.mark.parametrize("read", [why, read_run, read_summary])
+def test_a_folder_that_cannot_be_looked_into_is_refused(tmp_path, read):
+    # a name too long fails as a folder without permission does, for root too
+    with pytest.raises(InputError, match=r"cannot be read \(File name too long\)"):
+        read(tmp_path / ("x" * 300))
+
+
+def test_a_summary_that_is_missing_is_refused(tmp_path):
     with pytest.raises(InputError, match=r"summary\.json is missing"):
         read_summary(tmp_path)
-    (tmp_path / "summary.json").write_text("{")
-    with pytest.raises(InputError, match="is not JSON"):
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"{", "is not JSON"),
+        (b"\x89PNG\xff", "is not JSON"),
+        (b"[" * 100_000, "is not JSON"),
+        (b"[]", "holds a list"),
+        (b'"run"', "holds a str"),
+        (b"{}", "has no 'data'"),
+    ],
+)
+def test_a_summary_that_is_broken_is_refused(tmp_path, content, said):
+    (tmp_path / "summary.json").write_bytes(content)
+    with pytest.raises(InputError, match=said):
         read_summary(tmp_path)
+
+
+def test_a_summary_without_all_its_sections_makes_no_tearsheet(run_dir, context):
+    summary = write_summary(run_dir, context)
+    del summary["pnl"]
+    with pytest.raises(InputError, match=r"summary\.json: has no 'pnl'"):
+        write_tearsheet(run_dir, summary)
+    assert not list(run_dir.glob("tearsheet*"))
+
+
+DAMAGE = {"empty": b"", "binary": bytes(range(128, 256)) * 8, "other": b"a,b\n1,2\n"}
+
+
+@pytest.mark.parametrize("name", READ_FILES)
+@pytest.mark.parametrize("damage", DAMAGE)
+def test_a_file_of_a_run_that_is_damaged_is_named(run_dir, name, damage):
+    (run_dir / name).write_bytes(DAMAGE[damage])
+    with pytest.raises(InputError, match=rf"{name}: (cannot be read|has no column)") as caught:
+        read_run(run_dir)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_equity_path_that_is_cut_short_is_named(run_dir):
+    path = run_dir / "equity.parquet"
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(InputError, match=r"equity\.parquet: cannot be read"):
+        read_run(run_dir)
 
 
 def test_the_tearsheet_is_one_self_contained_page_with_every_chart_and_one_sharpe(run_dir, context):

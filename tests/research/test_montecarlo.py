@@ -48,7 +48,7 @@ def write_run(folder: Path, *, minutes: int = 360, liquidations: int = 0, contra
     (folder / "fills.csv").write_text(fills, encoding="utf-8")
     (folder / "orders.csv").write_text("client_order_id,accepted,open_at_end\n", encoding="utf-8")
     (folder / "open_orders.csv").write_text("client_order_id\n", encoding="utf-8")
-    (folder / "states.csv").write_text("ts_ns\n", encoding="utf-8")
+    (folder / "states.csv").write_text("ts_ns,state,reasons\n", encoding="utf-8")
     (folder / "sessions.csv").write_text(
         f"session,open_ns,close_ns\n0,0,{minutes * MINUTE}\n", encoding="utf-8"
     )
@@ -131,6 +131,19 @@ def test_what_cannot_be_drawn_is_refused_in_a_sentence(
     folder = write_run(tmp_path / "run", **changes)  # type: ignore[arg-type]
     assert main(["montecarlo", str(folder), *arguments]) == 2
     assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["equity.parquet", "states.csv", "summary.json"])
+def test_a_run_with_a_damaged_file_is_refused(
+    name: str, run_dir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole = (run_dir / name).read_bytes()
+    (run_dir / name).write_bytes(b"\xff" + whole[: len(whole) // 2])
+    assert main(["montecarlo", str(run_dir)]) == 2
+    said = capsys.readouterr().err
+    assert f"{run_dir / name}: " in said
+    assert said.count("\n") == 1
+    assert not (run_dir / "montecarlo.json").exists()
 
 
 def test_a_folder_that_is_no_run_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -25,6 +25,12 @@ class Outer(BaseModel):
     data: Inner = Inner()
 
 
+def bomb(pattern: str) -> str:
+    """Return nine lines, each of ten times the line before."""
+    lines = [f"a{i}: &a{i} " + pattern.format(", ".join([f"*a{i - 1}"] * 10)) for i in range(1, 9)]
+    return "\n".join(["a0: &a0 {x: 1}", *lines])
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [
@@ -36,6 +42,15 @@ class Outer(BaseModel):
         ),
         pytest.param("a: {b: 1, b: 2}\n", "the key 'b' is there twice", id="a key twice"),
         pytest.param("a: &x {b: *x}\n", "recursive", id="a mapping that holds itself"),
+        pytest.param("a: &x [*x]\n", "recursive", id="a list that holds itself"),
+        pytest.param("seed: !!bool abc\n", "the value is no bool, line 1, column 7", id="no bool"),
+        pytest.param("seed: !!timestamp abc\n", "the value is no timestamp, line 1", id="no time"),
+        pytest.param("seed: !!int ''\n", "the value is no int, line 1", id="no number"),
+        pytest.param("a: 1\nb: {!!bool c: 1}\n", "the value is no bool, line 2", id="no bool as a key"),
+        pytest.param("seed: !!map abc\n", "expected a mapping node", id="no mapping"),
+        pytest.param("a: 2026-13-45\n", "month must be in 1..12, line 1, column 4", id="no such date"),
+        pytest.param(bomb("[{}]"), "its aliases repeat more than 10,000 values", id="lists of lists"),
+        pytest.param(bomb("{{<<: [{}]}}"), "its aliases repeat", id="mappings merged of mappings"),
     ],
 )
 def test_an_unusable_file_is_named(tmp_path: Path, content: str, said: str) -> None:
@@ -50,7 +65,10 @@ def test_an_unusable_file_is_named(tmp_path: Path, content: str, said: str) -> N
 KEY = "4c0883a69102937d" + "6231471b5dbb6204fe5129617082792ae468d01a3f362318"
 
 
-@pytest.mark.parametrize("content", [f'live:\n  user: "0x{KEY}\n', f"{{user: 0x{KEY}, a: [}}\n"])
+@pytest.mark.parametrize(
+    "content",
+    [f'live:\n  user: "0x{KEY}\n', f"{{user: 0x{KEY}, a: [}}\n", f"live:\n  user: !!int 0x{KEY}g\n"],
+)
 def test_a_broken_file_does_not_repeat_the_key_in_it(tmp_path: Path, content: str) -> None:
     path = tmp_path / "run.yaml"
     path.write_text(content)
@@ -73,6 +91,14 @@ def test_a_merged_mapping_is_no_key_twice(tmp_path: Path) -> None:
     assert read_yaml(path)["b"] == {"x": 3, "y": 2}
 
 
+def test_what_a_few_aliases_repeat_is_read_and_so_is_a_long_list(tmp_path: Path) -> None:
+    path = tmp_path / "run.yaml"
+    path.write_text(f"a: &a [1, 2]\nb: [*a, *a]\nc: {list(range(20_000))}\n")
+    raw = read_yaml(path)
+    assert raw["b"] == [[1, 2], [1, 2]]
+    assert len(raw["c"]) == 20_000
+
+
 def test_an_override_reaches_an_item_of_a_list() -> None:
     raw = {"bands": [{"min": 1}, {"min": 2}]}
     assert apply_overrides(raw, ["bands.1.min=5"]) == {"bands": [{"min": 1}, {"min": 5}]}
@@ -80,9 +106,21 @@ def test_an_override_reaches_an_item_of_a_list() -> None:
         apply_overrides(raw, ["bands.2.min=5"])
 
 
-def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="there is no such file"):
-        read_yaml(tmp_path / "absent.yaml")
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        pytest.param("absent.yaml", "there is no such file", id="missing"),
+        pytest.param("a.yaml/b.yaml", "there is no such file", id="below a file"),
+        pytest.param("", "is a folder", id="a folder"),
+        pytest.param("/dev/null", "is no ordinary file", id="a device"),
+        pytest.param("x" * 300, "cannot be read (File name too long)", id="a name too long"),
+    ],
+)
+def test_what_is_no_file_is_named(tmp_path: Path, name: str, said: str) -> None:
+    (tmp_path / "a.yaml").write_text("a: 1\n")
+    with pytest.raises(InputError) as caught:
+        read_yaml(tmp_path / name)
+    assert f": {said}" in str(caught.value)
 
 
 def test_overrides_reach_nested_keys_and_read_yaml_values() -> None:
