@@ -112,9 +112,9 @@ def test_the_same_command_twice_gives_the_same_result_and_another_seed_another(
 
 def test_the_night_between_two_sessions_stays_a_gap(tmp_path: Path) -> None:
     bars = write_bars(tmp_path / "bars.csv", bar_lines(4, days=2))
-    # without a budget nothing but the market keeps a side from being quoted
-    free = "strategy.budget.enabled=false"
-    assert backtest(bars, tmp_path / "store", tmp_path / "run", *EAGER, free) == 0
+    # without a budget and breakers nothing but the market keeps a side from being quoted
+    free = ("strategy.budget.enabled=false", "strategy.risk.enabled=false")
+    assert backtest(bars, tmp_path / "store", tmp_path / "run", *EAGER, *free) == 0
     found = summary_of(tmp_path / "run")
     # two sessions of four bars of five minutes
     assert found["metrics"]["session_seconds"] == 2_400

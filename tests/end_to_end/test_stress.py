@@ -141,7 +141,14 @@ def test_the_account_between_the_minutes_is_the_ledger_s_at_every_minute(folder:
     assert path.position[at].tolist() == minutes["position"].tolist()
     # beside the position at the mid, which may be a quote of the same moment further on
     cash = (minutes["equity"] - minutes["position"] * minutes["mid"]).to_numpy()
-    assert (path.equity - path.position * path.mid)[at] == pytest.approx(cash, abs=1e-6)
+    # a payment on the hour comes after the last quote before it
+    paid = pd.read_csv(run.path / "funding.csv")
+    since = [
+        paid["amount"][(paid["ts_ns"] > quoted) & (paid["ts_ns"] <= minute)].sum()
+        for quoted, minute in zip(market.ts_ns[at], minutes["ts_ns"], strict=True)
+    ]
+    assert sum(amount != 0 for amount in since) == 1
+    assert (path.equity - path.position * path.mid)[at] + since == pytest.approx(cash, abs=1e-6)
 
 
 def test_a_scenario_s_own_run_file_gives_the_scenario_again(folder: Path, tmp_path: Path) -> None:
