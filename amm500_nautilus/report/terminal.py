@@ -189,7 +189,9 @@ def _pnl(summary: dict[str, Any]) -> Table:
 
 
 def _markouts(summary: dict[str, Any]) -> Table:
-    table = Table(title="markout (positive is ours), volatility", title_justify="left")
+    table = Table(
+        title="markout (positive is ours), volatility as the strategy took it", title_justify="left"
+    )
     for name in ("after", "bp", "marks of", "a year"):
         table.add_column(name, justify="right")
     volatility = summary["volatility"].items()

@@ -180,6 +180,8 @@ def calibrate(args: argparse.Namespace) -> int:
 
 def _check_calibrate(args: argparse.Namespace) -> None:
     """Refuse what would measure nothing, or fail after minutes."""
+    from amm500_catalog.calibrate_report import require_samples  # noqa: PLC0415
+
     if args.overrides and args.config is None:
         raise InputError("changes a run file, and none is given", "--set", "with --config")
     for option, path, kind in (
@@ -189,6 +191,8 @@ def _check_calibrate(args: argparse.Namespace) -> None:
         is_there = path is None or (Path(path).is_dir() if kind == "a folder" else Path(path).is_file())
         if not is_there:
             raise InputError(f"{path} is not there", option, kind)
+    if args.samples:
+        require_samples(args.samples)
     if args.no_simulation and not (args.config or args.recordings or args.samples):
         raise InputError(
             "leaves nothing to measure", "--no-simulation", "with --recordings, --samples or --config"
