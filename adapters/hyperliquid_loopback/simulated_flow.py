@@ -142,7 +142,9 @@ class SimulatedFlow(TimedFlow):
         price = float(self.start_price)
         start_ns, number, week = BEGIN_NS, 0, 0
         while True:
-            config = GeneratorConfig(seed=self.seed + week, hours="always", start_price=price)
+            config = GeneratorConfig(
+                seed=self.seed + week, hours="always", start_price=price, steps_per_bar=MINUTE_S
+            )
             end_ns = start_ns + BARS_AT_ONCE * MINUTE_S * NS
             frame = GeneratorSource(config).fetch(BarRequest(self.coin, "1m", start_ns, end_ns))
             prices = frame.bars[["open", "high", "low", "close"]].to_numpy(dtype=np.float64)
@@ -172,12 +174,12 @@ class SimulatedFlow(TimedFlow):
 
     def _play_run(self, run: Run, market: Market, begin_ns: int) -> Iterator[Move]:
         tick, lot = _exactly(market.tick), _exactly(market.lot)
-        start_ms = (int(run.ts[0]) - begin_ns) / 1e6
-        step_ms = self.config.depth_interval_s * 1_000
+        shown_ms = ((run.ts - begin_ns) / 1e6).tolist()
+        taken_ms = ((run.print_ts - begin_ns) / 1e6).tolist()
         bounds = np.searchsorted(run.prints.step, np.arange(len(run.ts) + 1))
         oracles = dict(zip(run.oracle_step.tolist(), run.oracle_ticks.tolist(), strict=True))
         for step, (first, last) in enumerate(pairwise(bounds.tolist())):
-            at = start_ms + step * step_ms
+            at = shown_ms[step]
             if step in oracles:
                 yield from self._oracle(at, oracles[step] * tick)
             if run.twin is not None and self.twin_coin is not None and self.config.twin is not None:
@@ -189,7 +191,7 @@ class SimulatedFlow(TimedFlow):
             yield _shown(at, self.coin, run.book.ticks, run.book.lots, step, tick, lot)
             for row in range(first, last):
                 yield Taken(
-                    at + int(run.prints.offset_ms[row]),
+                    taken_ms[row],
                     self.coin,
                     int(run.prints.side[row]),
                     int(run.prints.lots[row]) * lot,

@@ -59,7 +59,8 @@ class NoActions:
 @pytest.fixture
 def venue(monkeypatch: pytest.MonkeyPatch) -> Iterator[LoopbackVenue]:
     monkeypatch.setattr(hyperliquid_loopback.venue, "ActionDoor", NoActions)
-    with LoopbackVenue(VenueConfig(flow="simulated", seed=7, history_candles=10, history_hours=5)) as running:
+    # a market that comes through a narrow quote within seconds
+    with LoopbackVenue(VenueConfig(flow="simulated", seed=3, history_candles=10, history_hours=5)) as running:
         yield running
         asked = running.requests
         assert NoActions.taken == []
