@@ -230,9 +230,7 @@ def read_bars(
     stamps = bars["ts_open_ns"].to_numpy()
     step = interval_s or _interval(stamps, name)
     check_spacing(stamps, step, path=name, gap_s=gap_intervals(step) * step, header_lines=header_lines)
-    if is_close:
-        bars["ts_open_ns"] -= step * NS
-    bars.insert(1, "ts_close_ns", bars["ts_open_ns"] + step * NS)
+    _set_times(bars, step, is_close=is_close)
     if calendar is not None:
         _check_calendar(bars, rows, calendar, name, header_lines)
     sessions = session_spans(bars, step, gap_intervals=gap_intervals(step))
@@ -294,6 +292,13 @@ def _read_table(path: str, name: str, options: dict[str, Any]) -> tuple[pd.DataF
     if len(table) < 2:
         raise InputError(f"the file has {len(table)} rows", name, "at least two bars")
     return table.reset_index(drop=True), 0 if is_parquet else 1
+
+
+def _set_times(bars: pd.DataFrame, step: int, *, is_close: bool) -> None:
+    """Make open and close times in place, of bars whose one time is what the file gave."""
+    if is_close:
+        bars["ts_open_ns"] -= step * NS
+    bars.insert(1, "ts_close_ns", bars["ts_open_ns"] + step * NS)
 
 
 def _found(path: str, name: str, options: dict[str, Any]) -> tuple[fsspec.AbstractFileSystem, str]:
