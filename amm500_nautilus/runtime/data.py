@@ -20,6 +20,7 @@ from nautilus_trader.model.data import QuoteTick
 from nautilus_trader.model.data import TradeTick
 from nautilus_trader.model.instruments import PerpetualContract
 
+from amm500_catalog.arrow import CountError
 from amm500_catalog.bars import read_bar_frame
 from amm500_catalog.bars import store_bar_frame
 from amm500_catalog.dataset import CatalogDataset
@@ -489,9 +490,7 @@ def _simulated(
             lambda done, total: progress(done / total, "simulating the market"),
             funding=None if found.funding is None else _funding_columns(found.funding),
         )
-    except InputError:
-        raise
-    except ValueError as error:
+    except CountError as error:
         raise InputError(
             f"these prices cannot be simulated: {error}",
             "market.price or the bars",

@@ -69,6 +69,10 @@ class Precision:
         return metadata
 
 
+class CountError(ValueError):
+    """A price or size that the stored columns cannot count in ticks or lots."""
+
+
 def fixed_point(values: npt.NDArray[Any], decimals: int) -> pa.Array:
     """
     Return whole units of ``10**-decimals`` as the build's fixed-size binary numbers.
@@ -82,14 +86,16 @@ def fixed_point(values: npt.NDArray[Any], decimals: int) -> pa.Array:
 
     Raises
     ------
+    CountError
+        If a value is negative or too large.
     ValueError
-        If a value is negative or too large, or the decimals exceed the build's.
+        If the decimals exceed the build's.
 
     """
     if not 0 <= decimals <= FIXED_PRECISION:
         raise ValueError(f"`decimals` was {decimals}, must be 0 to {FIXED_PRECISION}")
     if len(values) and (int(values.min()) < 0 or int(values.max()) >= _LARGEST_COUNT):
-        raise ValueError(f"values ran from {values.min()} to {values.max()}, must be within [0, 2**32)")
+        raise CountError(f"values ran from {values.min()} to {values.max()}, must be within [0, 2**32)")
     units = values.astype(np.uint64)
     scale = 10 ** (FIXED_PRECISION - decimals)
     if PRECISION_BYTES == 8:
