@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from amm500_catalog.errors import InputError
-from amm500_catalog.numerics import lfilter
+from amm500_catalog.numerics import decay as recursion
 from amm500_nautilus.research.scores import qlike
 
 
@@ -75,7 +75,7 @@ def ewma_variance(squares: Floats, is_return: NDArray[np.bool_], decay: float) -
     The early weights are divided by their sum, so that the first values are means of what there is.
     """
     kept = squares[is_return]
-    weighted = lfilter([1.0 - decay], [1.0, -decay], kept)
+    weighted = recursion(kept, decay, gain=1.0 - decay)
     total = 1.0 - decay ** np.arange(1, len(kept) + 1)
     out = np.full(len(squares), np.nan)
     out[is_return] = weighted / total
@@ -206,9 +206,7 @@ class Garch:
         persistence = self.alpha + self.beta
         start = self.omega / (1.0 - persistence) if persistence < 1.0 else float(squares[:20].mean())
         # the variance of the next return: omega + alpha r^2 + beta v
-        after, _ = lfilter(
-            [1.0], [1.0, -self.beta], self.omega + self.alpha * squares, zi=np.array([self.beta * start])
-        )
+        after = recursion(self.omega + self.alpha * squares, self.beta, before=start)
         following = np.full(len(kept), np.nan)
         following[kept] = after
         ahead = _held(following)

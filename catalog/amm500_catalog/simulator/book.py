@@ -8,7 +8,7 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 
-from amm500_catalog.numerics import lfilter
+from amm500_catalog.numerics import decay
 from amm500_catalog.numerics import ndtr
 from amm500_catalog.simulator.config import SimulatorConfig
 
@@ -30,6 +30,8 @@ _ACTIVITY_LINK = 0.4
 _GAP_CHANCES = (0.22, 0.12, 0.08, 0.03, 0.02, 0.02, 0.01, 0.01, 0.01)
 _DEPTH_HOLD_S = 15.0
 _TABLE_BITS = 18
+# grid points that are worked on at a time
+_PIECE_ROWS = 16_384
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,9 +127,15 @@ def build_book(
         prices = _level_prices(touch, side, normals, salt)
         common = depth * liquidity * depth_scale(config) / lot_notional
         level = np.exp(config.depth_deviation * _slow_normal(len(bid), rng, step_s=step_s))
-        sizes = _level_sizes(config, prices, normals, salt + side, step_s=step_s)
+        scale = (common * level)[:, None]
+        shown = np.empty(prices.shape, dtype=np.int64)
+        # in pieces: the arrays between hash and size are many times a book's
+        for first in range(0, len(prices), _PIECE_ROWS):
+            part = slice(first, first + _PIECE_ROWS)
+            sizes = _level_sizes(config, prices[part], first, normals, salt + side, step_s=step_s)
+            shown[part] = np.maximum(np.rint(sizes * scale[part]), fewest)
         ticks.append(prices)
-        lots.append(np.maximum(np.rint(sizes * (common * level)[:, None]), fewest).astype(np.int64))
+        lots.append(shown)
     return Book((ticks[BID], ticks[ASK]), (lots[BID], lots[ASK]))
 
 
@@ -155,7 +163,7 @@ def _slow_normal(n: int, rng: np.random.Generator, *, step_s: float) -> Floats:
     every = max(1, round(_DEPTH_HOLD_S / step_s))
     knots = n // every + 2
     keep = 0.8
-    warm = lfilter([np.sqrt(1 - keep**2)], [1, -keep], rng.standard_normal(knots + 20))[20:]
+    warm = decay(rng.standard_normal(knots + 20), keep, gain=np.sqrt(1 - keep**2))[20:]
     return np.repeat(warm, every)[:n]
 
 
@@ -169,23 +177,34 @@ def _hash(prices: Ints, extra: Ints | int) -> Ints:
 
 def _level_prices(touch: Ints, side: int, normals: npt.NDArray[np.float32], salt: int) -> Ints:
     rank = np.arange(1, LEVELS)
-    draw = normals[_hash(touch[:, None] * 16 + rank, salt * 2 + side + 7)]
-    # a normal above this point has the configured chance
-    empty = (1.0 - ndtr(draw)) < np.asarray(_GAP_CHANCES)
-    steps = np.ones((len(touch), LEVELS), dtype=np.int64)
-    steps[:, 0] = 0
-    steps[:, 1:] += empty
-    away = np.cumsum(steps, axis=1)
-    return np.asarray(touch[:, None] - away if side == BID else touch[:, None] + away)
+    prices = np.empty((len(touch), LEVELS), dtype=np.int64)
+    for first in range(0, len(touch), _PIECE_ROWS):
+        near = touch[first : first + _PIECE_ROWS, None]
+        draw = normals[_hash(near * 16 + rank, salt * 2 + side + 7)]
+        # a normal above this point has the configured chance
+        empty = (1.0 - ndtr(draw)) < np.asarray(_GAP_CHANCES)
+        steps = np.ones((len(near), LEVELS), dtype=np.int64)
+        steps[:, 0] = 0
+        steps[:, 1:] += empty
+        away = np.cumsum(steps, axis=1)
+        prices[first : first + _PIECE_ROWS] = near - away if side == BID else near + away
+    return prices
 
 
 def _level_sizes(
-    config: SimulatorConfig, prices: Ints, normals: npt.NDArray[np.float32], salt: int, *, step_s: float
+    config: SimulatorConfig,
+    prices: Ints,
+    first: int,
+    normals: npt.NDArray[np.float32],
+    salt: int,
+    *,
+    step_s: float,
 ) -> Floats:
+    """Return the sizes at these prices, relative to the book's; ``first`` is the grid point of the first row."""
     hold = max(2, round(2 * config.size_hold_s / step_s))
     # each price changes on its own beat, with its own phase
     phase = _hash(prices, salt) % hold
-    epoch = (np.arange(len(prices))[:, None] + phase) // hold
+    epoch = (np.arange(first, first + len(prices))[:, None] + phase) // hold
     draw = normals[_hash(prices, epoch + (salt << 8))]
     weights = np.asarray(config.level_weights, dtype=np.float32)
     deviations = np.asarray(config.level_deviations, dtype=np.float32)

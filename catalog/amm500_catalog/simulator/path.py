@@ -9,7 +9,7 @@ from functools import partial
 import numpy as np
 import numpy.typing as npt
 
-from amm500_catalog.numerics import lfilter
+from amm500_catalog.numerics import decay
 
 
 Floats = npt.NDArray[np.float64]
@@ -160,7 +160,7 @@ def _join(
     bars: RunBars, moves: Floats, clock: Floats, at: Ints, values: Floats, factor: float, keep: float
 ) -> Floats:
     """Return the path through the anchors with the noise between them, each step keeping so much of it, folded into the range."""
-    walk = lfilter([factor], [1.0, -keep], moves)
+    walk = decay(moves, keep, gain=factor)
     leg = np.minimum(np.searchsorted(at, np.arange(len(moves)), side="right") - 1, len(at) - 2)
     left, right = at[leg], at[leg + 1]
     share = (clock - clock[left]) / np.maximum(clock[right] - clock[left], 1e-12)
@@ -171,7 +171,7 @@ def _join(
 
 def _activity(n: int, rng: np.random.Generator, *, step_s: float) -> Floats:
     knots = int(n * step_s / _ACTIVITY_HOLD_S) + 3
-    log_level = _ACTIVITY_DEVIATION * lfilter([np.sqrt(1 - 0.8**2)], [1, -0.8], rng.standard_normal(knots))
+    log_level = _ACTIVITY_DEVIATION * decay(rng.standard_normal(knots), 0.8, gain=np.sqrt(1 - 0.8**2))
     at = np.arange(n) * (step_s / _ACTIVITY_HOLD_S)
     smooth = np.interp(at, np.arange(knots), log_level)
     # a lognormal's mean square is exp(2 s^2); interpolation between knots lowers it a little, which the fold hides
@@ -181,7 +181,7 @@ def _activity(n: int, rng: np.random.Generator, *, step_s: float) -> Floats:
 def _momentum(n: int, rng: np.random.Generator, *, step_s: float, trend_s: float, share: float) -> Floats:
     """Return steps of unit long-run variance: a share follows a decaying velocity, the rest is white."""
     keep = np.exp(-step_s / trend_s)
-    velocity = lfilter([np.sqrt(1 - keep**2)], [1, -keep], rng.standard_normal(n))
+    velocity = decay(rng.standard_normal(n), float(keep), gain=np.sqrt(1 - keep**2))
     # the sum of an AR(1) grows with (1 + k) / (1 - k) of its own variance
     scale = np.sqrt((1 - keep) / (1 + keep))
     white = rng.standard_normal(n)

@@ -8,7 +8,7 @@ from decimal import Decimal
 import numpy as np
 import numpy.typing as npt
 
-from amm500_catalog.numerics import lfilter
+from amm500_catalog.numerics import decay
 from amm500_catalog.simulator.book import ASK
 from amm500_catalog.simulator.book import BID
 from amm500_catalog.simulator.book import LEVELS
@@ -140,7 +140,7 @@ def oracle_and_mark(
     at = np.arange(0, len(latent), every)
     knots = int(len(latent) * step_s / _PREMIUM_HOLD_S) + 2
     keep = 0.7
-    level = lfilter([np.sqrt(1 - keep**2)], [1, -keep], rng.standard_normal(knots))
+    level = decay(rng.standard_normal(knots), keep, gain=np.sqrt(1 - keep**2))
     premium = np.interp(at * step_s / _PREMIUM_HOLD_S, np.arange(knots), level) * premium_bps * 1e-4
     oracle = _smooth(latent, step_s / _ORACLE_SMOOTH_S)[at] / (1.0 + premium)
     mark = _smooth(mid, step_s / _MARK_SMOOTH_S)[at]
@@ -149,8 +149,7 @@ def oracle_and_mark(
 
 def _smooth(values: Floats, rate: float) -> Floats:
     keep = float(np.exp(-rate))
-    smoothed, _ = lfilter([1 - keep], [1, -keep], values, zi=[keep * values[0]])
-    return np.asarray(smoothed)
+    return decay(values, keep, gain=1 - keep, before=float(values[0]))
 
 
 def funding_hours(start_ns: int, end_ns: int) -> Ints:

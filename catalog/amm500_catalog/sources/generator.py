@@ -16,7 +16,7 @@ import numpy as np
 from amm500_catalog.errors import InputError
 from amm500_catalog.hours import DAY_NS
 from amm500_catalog.hours import cash_sessions
-from amm500_catalog.numerics import lfilter
+from amm500_catalog.numerics import decay
 from amm500_catalog.sources.base import NS
 from amm500_catalog.sources.base import BarFrame
 from amm500_catalog.sources.base import BarRequest
@@ -278,7 +278,7 @@ def _volatility(
     if start is None:
         start = rng.standard_normal() * spread
     # the state before the step scales the step; its mean square factor is taken out so that the year's variance is the asked one
-    states, _ = lfilter([1.0], [1.0, -memory], shocks, zi=np.array([start * memory]))
+    states = decay(shocks, memory, before=start)
     before = np.concatenate(([start], states[:-1]))
     return np.exp(2.0 * before - 2.0 * spread**2), float(states[-1])
 
