@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from amm500_nautilus.report.buffers import CsvStream
+from amm500_nautilus.report.columns import timestamp_text
 from amm500_nautilus.report.files import Ints
 from amm500_nautilus.report.files import RunFiles
 from amm500_nautilus.report.files import floats
@@ -57,11 +58,11 @@ class VenueStreams:
     def on_liquidation(self, record: LiquidationRecord) -> None:
         """Write one act of liquidation."""
         row: dict[str, Any] = {name: getattr(record, name) for name in LIQUIDATION_COLUMNS[1:]}
-        self._liquidations.write({"ts": _text(record.ts_ns), **row})
+        self._liquidations.write({"ts": timestamp_text(record.ts_ns), **row})
 
     def on_transfer(self, ts_ns: int, amount: Any) -> None:
         """Write one deposit (positive) or withdrawal (negative)."""
-        self._transfers.write({"ts": _text(ts_ns), "ts_ns": ts_ns, "amount": amount})
+        self._transfers.write({"ts": timestamp_text(ts_ns), "ts_ns": ts_ns, "amount": amount})
 
 
 def venue_columns(account: AccountRow) -> dict[str, float]:
@@ -162,7 +163,3 @@ def limit_figures(run: RunFiles) -> dict[str, Any]:
         "address_used": float(last.get("address_used", math.nan)),
         "address_limit": float(last.get("address_limit", math.nan)),
     }
-
-
-def _text(ts_ns: int) -> str:
-    return str(pd.Timestamp(ts_ns, tz="UTC"))

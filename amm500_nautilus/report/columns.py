@@ -1,4 +1,7 @@
-"""The columns of a run's files; those of Nautilus's own reports first, in its order."""
+"""The columns of a run's files, those of Nautilus's own reports first, in its order; and how times are written in them."""
+
+import pandas as pd
+
 
 HORIZONS_S = (1, 5, 30, 60)
 # the columns that hold a mid, by seconds after the fill
@@ -144,3 +147,8 @@ ACCOUNT_COLUMNS = (
         "collateral_price",
     ),
 )
+
+
+def timestamp_text(ts_ns: int) -> str:
+    """Return UTC nanoseconds as text, all nine decimals in every row: pandas reads a column of one format only."""
+    return pd.Timestamp(ts_ns, tz="UTC").isoformat(sep=" ", timespec="nanoseconds")

@@ -7,7 +7,6 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
 from nautilus_trader.model.events import AccountState
 from nautilus_trader.model.events import OrderCancelRejected
 from nautilus_trader.model.events import OrderDenied
@@ -36,6 +35,7 @@ from amm500_nautilus.report.columns import OWN_ORDER_COLUMNS
 from amm500_nautilus.report.columns import POSITION_COLUMNS
 from amm500_nautilus.report.columns import SESSION_COLUMNS
 from amm500_nautilus.report.columns import STATE_COLUMNS
+from amm500_nautilus.report.columns import timestamp_text
 from amm500_nautilus.report.fills import FillJoin
 from amm500_nautilus.report.risk import RiskStream
 from amm500_nautilus.report.types import AccountRow
@@ -50,11 +50,6 @@ from amm500_nautilus.simulation.listener import LiquidationRecord
 PRIORITY = 10
 # what the files of a run in progress may lag behind, so that it can be watched
 FLUSH_NS = 3_600 * NS_PER_SECOND
-
-
-def timestamp_text(ts_ns: int) -> str:
-    """Return UTC nanoseconds as ISO text that loses nothing."""
-    return str(pd.Timestamp(ts_ns, tz="UTC"))
 
 
 class RunRecorder:

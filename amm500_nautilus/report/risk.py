@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from amm500_nautilus.report.buffers import CsvStream
+from amm500_nautilus.report.columns import timestamp_text
 from amm500_nautilus.risk.types import RiskDecision
 
 
@@ -33,7 +34,7 @@ class RiskStream:
         """Write one decision; its numbers as JSON."""
         self.stream.write(
             {
-                "ts": str(pd.Timestamp(decision.ts_ns, tz="UTC")),
+                "ts": timestamp_text(decision.ts_ns),
                 "ts_ns": decision.ts_ns,
                 "subject": decision.subject,
                 "approved": int(decision.approved),

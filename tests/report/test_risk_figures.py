@@ -37,7 +37,7 @@ def test_a_decision_is_a_row_with_its_numbers_as_json(tmp_path: Path) -> None:
     with (tmp_path / RISK_FILE).open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
     assert tuple(rows[0]) == RISK_COLUMNS
-    assert rows[0]["ts"] == "2026-01-05 00:00:01.500000+00:00"
+    assert rows[0]["ts"] == "2026-01-05 00:00:01.500000000+00:00"
     assert rows[0]["ts_ns"] == str(T0 + 1_500_000_000)
     assert (rows[0]["subject"], rows[0]["approved"], rows[0]["reason"]) == ("reason", "0", "drawdown")
     assert json.loads(rows[0]["numbers"]) == {"drawdown": 0.06, "limit": 0.05}

@@ -25,8 +25,8 @@ from amm500_nautilus.report.columns import OWN_FILL_COLUMNS
 from amm500_nautilus.report.columns import OWN_ORDER_COLUMNS
 from amm500_nautilus.report.columns import SESSION_COLUMNS
 from amm500_nautilus.report.columns import STATE_COLUMNS
+from amm500_nautilus.report.columns import timestamp_text
 from amm500_nautilus.report.fills import CloseCosts
-from amm500_nautilus.report.recorder import timestamp_text
 from amm500_nautilus.report.risk import RISK_COLUMNS
 from amm500_nautilus.report.risk import RISK_FILE
 from amm500_nautilus.report.summary import summarize
