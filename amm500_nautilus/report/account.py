@@ -86,7 +86,8 @@ def account_figures(run: RunFiles, collateral: str) -> dict[str, Any]:
     Return the summary's account section, amounts in the collateral and, valued at its price then, in USD.
 
     ``net_pnl_usd`` is the change of the equity's USD value less transfers, each valued at the time of its row; it holds what the
-    collateral's own price did, which ``collateral_effect_usd`` states apart.
+    collateral's own price did, which ``collateral_effect_usd`` states apart. ``position_end`` is what was still held when the run ended
+    (contracts, negative for short), which the equity values at the last mid and nothing was paid to close.
     """
     equity = floats(run.equity, "equity")
     # before the first known price that one, or its coming would be a loss; 1 only where none is known at all
@@ -98,6 +99,7 @@ def account_figures(run: RunFiles, collateral: str) -> dict[str, Any]:
         float(change * at) for change, at in zip(transfers[1:] - transfers[:-1], price[1:], strict=True)
     )
     change = float(equity[-1] - equity[0]) - moved
+    position = float(np.nan_to_num(floats(run.equity, "position"))[-1])
     change_usd = float(equity[-1] * price[-1] - equity[0] * price[0]) - moved_usd
     return {
         "collateral": collateral,
@@ -113,6 +115,8 @@ def account_figures(run: RunFiles, collateral: str) -> dict[str, Any]:
         "net_pnl_usd": change_usd,
         "collateral_effect_usd": change_usd - change * float(price[-1]),
         "bought_weight_cost": float(np.nan_to_num(floats(run.equity, "weight_cost_cum"))[-1]),
+        "position_end": position,
+        "position_value_end": position * float(np.nan_to_num(floats(run.equity, "mid"))[-1]),
     }
 
 

@@ -18,6 +18,8 @@ def figures(*prices: float) -> dict[str, Any]:
             "collateral_price": prices,
             "transfers_cum": [0.0] * rows,
             "weight_cost_cum": [0.0] * rows,
+            "position": [0.0] * rows,
+            "mid": [690.0] * rows,
         }
     )
     return account_figures(SimpleNamespace(equity=frame), "USDH")

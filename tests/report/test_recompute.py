@@ -318,6 +318,15 @@ def test_targets_verdict_and_budget(finished, frames):
     assert budget["affordable_fills_per_day"] == pytest.approx(allowance / days / (sent / len(fills)))
 
 
+def test_what_is_still_held_is_what_the_fills_left(finished, frames):
+    _, summary, _ = finished
+    fills, equity, _, _ = frames
+    held = summary["account"]["position_end"]
+    assert held == pytest.approx(fills["position_after"].iloc[-1])
+    assert held == pytest.approx((fills["side"] * fills["last_qty"]).sum())
+    assert summary["account"]["position_value_end"] == pytest.approx(held * equity["mid"].iloc[-1])
+
+
 def test_data_is_what_the_context_says(finished):
     _, summary, context = finished
     assert summary["data"]["simulated"] is True

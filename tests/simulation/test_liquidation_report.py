@@ -121,6 +121,13 @@ def test_transfers_are_no_part_of_the_pnl_and_a_depeg_is_told_in_both_units(tmp_
     # 1,007.5 held while the token fell by 0.03
     assert account["collateral_effect_usd"] == pytest.approx(-0.03 * 1_007.5)
     assert any("in USD at 0.97" in line for line in venue_lines(summary))
+    # what was bought is still held, at the last mid
+    assert account["position_end"] == 36
+    assert account["position_value_end"] == pytest.approx(36 * 690.01)
+    assert any(
+        line.startswith("still held at the end: +36 contracts, +24,840.36 USDH")
+        for line in venue_lines(summary)
+    )
     assert pd.read_csv(tmp_path / "transfers.csv")["amount"].tolist() == [7.5]
 
 
