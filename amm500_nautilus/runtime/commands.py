@@ -15,6 +15,7 @@ from amm500_nautilus.runtime.config import load_config
 from amm500_nautilus.runtime.exits import DONE
 from amm500_nautilus.runtime.exits import FAILED
 from amm500_nautilus.runtime.progress import Progress
+from amm500_nautilus.runtime.rundir import require_free
 from amm500_nautilus.runtime.subcommand import Add
 from amm500_nautilus.runtime.subcommand import add_overrides
 from amm500_nautilus.runtime.subcommand import add_run_file
@@ -100,7 +101,11 @@ def compare(args: argparse.Namespace) -> int:
     summaries: list[dict[str, Any]] = []
     with Progress(quiet=args.quiet) as progress, tempfile.TemporaryDirectory() as folder:
         root = Path(args.out) if args.out is not None else Path(folder)
-        for name, config in variants(args):
+        wanted = variants(args)
+        for name, _ in wanted:
+            # the last of them too, before the first has run
+            require_free(root / name)
+        for name, config in wanted:
             progress.say(f"running {name}")
             result = run(config, out=root / name, progress=progress)
             summaries.append(result.summary)

@@ -69,6 +69,8 @@ from amm500_nautilus.runtime.progress import Progress
 from amm500_nautilus.runtime.record.live import start_recording
 from amm500_nautilus.runtime.record.session import SessionRecorder
 from amm500_nautilus.runtime.rundir import RunDirectory
+from amm500_nautilus.runtime.rundir import place_of
+from amm500_nautilus.runtime.rundir import require_free
 from amm500_nautilus.strategy import MarketMaker
 from hyperliquid_hip3.constants import VENUE
 from hyperliquid_hip3.factories import HyperliquidLiveDataClientFactory
@@ -478,6 +480,7 @@ def run(
             f"{config.name}: mode",
             "local, paper, testnet or live; run_backtest.py runs backtests",
         )
+    require_free(place_of(config.name, out))
     preflight(config.live.cache)
     with open_desk(config, progress, approval) as desk:
         if said := look_at_reference(desk.endpoint.url, config, desk.market.coin):

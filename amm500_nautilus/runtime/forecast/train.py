@@ -39,6 +39,8 @@ from amm500_nautilus.runtime.forecast.data import default_horizon
 from amm500_nautilus.runtime.forecast.data import read_marks
 from amm500_nautilus.runtime.progress import Progress
 from amm500_nautilus.runtime.rundir import RunDirectory
+from amm500_nautilus.runtime.rundir import place_of
+from amm500_nautilus.runtime.rundir import require_free
 
 
 MODEL_FILE = "model.safetensors"
@@ -100,6 +102,8 @@ def train(
     settings = config.training
     if judge and config.mode != "backtest":
         raise InputError(config.mode, f"{config.name}: mode", "backtest, for --judge runs two of them")
+    name = f"{config.name[:60]}-vol"
+    require_free(place_of(name, out))
     torch = import_torch()
     torch.set_num_threads(settings.threads)
     series, facts = read_marks(config, progress)
@@ -108,7 +112,7 @@ def train(
         f"{len(series):,} marks of {series.interval_s} s, {len(samples):,} samples of {', '.join(samples.names)}; "
         f"{len(folds)} blocks, {settings.seeds} seeds each"
     )
-    directory = RunDirectory.named(f"{config.name[:60]}-vol", out)
+    directory = RunDirectory.named(name, out)
     directory.write_config(config)
     done = learn_all(config, samples, folds, progress)
     progress.say(

@@ -25,6 +25,8 @@ from amm500_nautilus.runtime.record.session import FOLDER
 from amm500_nautilus.runtime.record.session import FRAMES
 from amm500_nautilus.runtime.record.session import write_header
 from amm500_nautilus.runtime.rundir import RunDirectory
+from amm500_nautilus.runtime.rundir import place_of
+from amm500_nautilus.runtime.rundir import require_free
 from hyperliquid_hip3.client import VenueClient
 from hyperliquid_hip3.constants import MAINNET_URL
 from hyperliquid_hip3.constants import TESTNET_URL
@@ -220,11 +222,13 @@ def record_market(
         If the venue cannot be reached, or sends nothing.
 
     """
+    name = f"{config.name}-recording"
+    require_free(place_of(name, out))
     with venue_of(config) as endpoint:
         coins = config.market.coin if config.mode == "local" else candidates(config)
         market = look_at_market(endpoint.url, coins)
         progress.say(market.sentence)
-        directory = RunDirectory.named(f"{config.name}-recording", out)
+        directory = RunDirectory.named(name, out)
         directory.write_config(config)
         folder = directory.path / FOLDER
         write_header(folder, _header(config.mode, endpoint, market), market.instrument)

@@ -40,6 +40,8 @@ from amm500_nautilus.runtime.data import resolve_market
 from amm500_nautilus.runtime.models import build
 from amm500_nautilus.runtime.progress import Progress
 from amm500_nautilus.runtime.rundir import RunDirectory
+from amm500_nautilus.runtime.rundir import place_of
+from amm500_nautilus.runtime.rundir import require_free
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +84,8 @@ def run_stress(
     progress = progress or Progress(quiet=True)
     settings: StressConfig = build(config.stress)
     chosen = settings.chosen(tuple(names))
+    name = f"{config.name}-stress"
+    require_free(place_of(name, out))
     require_bars(of_scenario(config, chosen[0]))
     if config.market.price is not None:
         check_ladder(config, market_shape(config, config.market.price), config.market.price)
@@ -93,7 +97,7 @@ def run_stress(
         stressed(found.frame, replace(settings, scenario=scenario.name), config.seed)
     first = prepare(of_scenario(config, chosen[0]), progress, now=moment, found=found)
     _check_first_price(config, first)
-    directory = RunDirectory.named(f"{config.name}-stress", out)
+    directory = RunDirectory.named(name, out)
     directory.write_config(config)
     rows: list[StressRow] = []
     summaries: list[dict[str, Any]] = []
