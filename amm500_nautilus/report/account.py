@@ -13,6 +13,7 @@ from amm500_nautilus.report.files import Ints
 from amm500_nautilus.report.files import RunFiles
 from amm500_nautilus.report.files import floats
 from amm500_nautilus.report.files import ints
+from amm500_nautilus.report.files import read_table
 from amm500_nautilus.report.types import AccountRow
 from amm500_nautilus.simulation.listener import LiquidationRecord
 
@@ -128,7 +129,7 @@ def liquidation_times(run: RunFiles) -> Ints:
     ours there is a fill or more, and the minute's count.
     """
     path = run.path / LIQUIDATION_FILE
-    acts = ints(pd.read_csv(path), "ts_ns") if path.is_file() else np.array([], dtype=np.int64)
+    acts = ints(read_table(path, {"ts_ns": "int64"}), "ts_ns")
     forced = run.fills[run.fills["client_order_id"].astype(str).str.startswith(FORCED)]
     orders = forced["client_order_id"].str.rpartition("-")[0] if len(forced) else forced["client_order_id"]
     traded = forced.groupby(orders)["ts_ns"].min().sort_values().to_numpy(dtype=np.int64)

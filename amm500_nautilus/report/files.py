@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable
 from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,18 +15,15 @@ import pyarrow as pa
 
 from amm500_catalog.errors import InputError
 from amm500_nautilus.report.columns import MID_COLUMNS
+from amm500_nautilus.report.shape import DATA_LINE
+from amm500_nautilus.report.shape import SUMMARY
+from amm500_nautilus.report.shape import require_keys
 
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
-READ_FILES = (
-    "fills.csv",
-    "orders.csv",
-    "open_orders.csv",
-    "states.csv",
-    "sessions.csv",
-    "equity.parquet",
-)
+EQUITY = "equity.parquet"
+READ_FILES = ("fills.csv", "orders.csv", "open_orders.csv", "states.csv", "sessions.csv", EQUITY)
 NUMERIC_FILL_COLUMNS = (
     "last_qty",
     "last_px",
@@ -42,10 +40,11 @@ NEEDED_COLUMNS = {
     "open_orders.csv": ("client_order_id",),
     "states.csv": ("state", "reasons"),
     "sessions.csv": ("open_ns", "close_ns"),
-    "equity.parquet": ("ts_ns", "equity", "position", "mid"),
+    EQUITY: ("ts_ns", "equity", "position", "mid"),
 }
-SUMMARY = "a summary written by a run"
-NEEDED_SECTIONS = ("data", "metrics")
+
+
+WHOLE_EQUITY_COLUMNS = ("ts_ns", "fills_cum")
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,20 +82,64 @@ def read_run(run_dir: str | Path) -> RunFiles:
     """
     path = Path(run_dir)
     for name in READ_FILES:
-        if not is_file(path / name):
-            raise InputError(f"{name} is missing", str(path), "the directory of a run that came to its end")
-    run = RunFiles(
-        path=path,
-        fills=_whole(path / "fills.csv", _read_fills),
-        orders=_whole(path / "orders.csv", _read_orders),
-        open_orders=_whole(path / "open_orders.csv", _read_text),
-        equity=_whole(path / "equity.parquet", pd.read_parquet),
-        states=_whole(path / "states.csv", _read_states),
-        sessions=_whole(path / "sessions.csv", _read_sessions),
-    )
-    if run.equity.empty:
-        raise InputError("equity.parquet has no rows", str(path), "a run with at least one minute of data")
-    return run
+        _require_file(path, name)
+    frames = {name.partition(".")[0]: read_file(path, name) for name in READ_FILES}
+    return RunFiles(path=path, **frames)
+
+
+def read_file(run_dir: Path, name: str) -> pd.DataFrame:
+    """
+    Read one of a run's ``READ_FILES``.
+
+    Raises
+    ------
+    InputError
+        When it is missing or damaged, or an equity path without a row.
+
+    """
+    _require_file(run_dir, name)
+    frame = _whole(run_dir / name, READERS[name])
+    require_columns(frame, NEEDED_COLUMNS.get(name, ()), run_dir / name)
+    if name == EQUITY and frame.empty:
+        raise InputError(f"{name} has no rows", str(run_dir), "a run with at least one minute of data")
+    return frame
+
+
+def read_table(path: Path, kinds: Mapping[str, str]) -> pd.DataFrame:
+    """
+    Return columns of another CSV file of a run, each as the type that is named for it; without a row where there is no such file.
+
+    Raises
+    ------
+    InputError
+        When the file is damaged.
+
+    """
+    if not is_file(path):
+        return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in kinds.items()})
+    frame = _whole(path, _read_text)
+    require_columns(frame, kinds, path)
+    return _whole(path, lambda _: frame[list(kinds)].astype(dict(kinds)))
+
+
+def require_columns(frame: pd.DataFrame, names: Iterable[str], path: Path) -> None:
+    """
+    Refuse a file of a run without these columns.
+
+    Raises
+    ------
+    InputError
+        With the first that is missing.
+
+    """
+    for name in names:
+        if name not in frame:
+            raise InputError(f"has no column {name}", str(path), f"the {path.name} of a run")
+
+
+def _require_file(path: Path, name: str) -> None:
+    if not is_file(path / name):
+        raise InputError(f"{name} is missing", str(path), "the directory of a run that came to its end")
 
 
 def is_file(path: Path) -> bool:
@@ -126,9 +169,6 @@ def _whole(path: Path, read: Callable[[Path], pd.DataFrame]) -> pd.DataFrame:
         raise InputError(f"cannot be read (no column {error.args[0]})", str(path), wanted) from error
     except (OSError, ValueError, OverflowError, pa.ArrowException) as error:
         raise InputError(f"cannot be read ({one_line(error)})", str(path), wanted) from error
-    for name in NEEDED_COLUMNS.get(path.name, ()):
-        if name not in frame:
-            raise InputError(f"has no column {name}", str(path), wanted)
     return frame
 
 
@@ -169,9 +209,37 @@ def _read_sessions(path: Path) -> pd.DataFrame:
     return pd.read_csv(path, dtype={"open_ns": "int64", "close_ns": "int64"})
 
 
-def read_summary(run_dir: str | Path) -> dict[str, Any]:
+def _read_equity(path: Path) -> pd.DataFrame:
+    frame = pd.read_parquet(path)
+    for name in frame.columns:
+        if name != "ts" and not pd.api.types.is_numeric_dtype(frame[name]):
+            raise ValueError(f"column {name} holds no numbers")
+    for name in WHOLE_EQUITY_COLUMNS:
+        if name in frame:
+            frame[name] = frame[name].astype("int64")
+    return frame
+
+
+READERS: dict[str, Callable[[Path], pd.DataFrame]] = {
+    "fills.csv": _read_fills,
+    "orders.csv": _read_orders,
+    "open_orders.csv": _read_text,
+    "states.csv": _read_states,
+    "sessions.csv": _read_sessions,
+    EQUITY: _read_equity,
+}
+
+
+def read_summary(run_dir: str | Path, needed: Iterable[str] = ()) -> dict[str, Any]:
     """
     Read ``summary.json`` of a finished run.
+
+    Parameters
+    ----------
+    run_dir : str or Path
+        The run directory.
+    needed : iterable of str
+        The keys that the reader takes for granted beside the data's label, as ``require_keys`` has them.
 
     Raises
     ------
@@ -194,23 +262,8 @@ def read_summary(run_dir: str | Path) -> dict[str, Any]:
         raise InputError(f"is not JSON ({error})", str(path), SUMMARY) from error
     if not isinstance(summary, dict):
         raise InputError(f"holds a {type(summary).__name__}", str(path), SUMMARY)
-    require_sections(summary, NEEDED_SECTIONS, path)
+    require_keys(summary, (*DATA_LINE, *needed), path)
     return summary
-
-
-def require_sections(summary: dict[str, Any], names: Iterable[str], path: Path) -> None:
-    """
-    Refuse a summary without these sections.
-
-    Raises
-    ------
-    InputError
-        With the first that is missing.
-
-    """
-    for name in names:
-        if name not in summary:
-            raise InputError(f"has no {name!r}", str(path), SUMMARY)
 
 
 def floats(frame: pd.DataFrame, name: str) -> Floats:

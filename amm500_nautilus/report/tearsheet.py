@@ -20,10 +20,12 @@ from nautilus_trader.analysis.tearsheet import create_tearsheet_from_stats
 
 from amm500_nautilus.report import charts
 from amm500_nautilus.report.buffers import PARTIAL
+from amm500_nautilus.report.files import EQUITY
 from amm500_nautilus.report.files import RunFiles
 from amm500_nautilus.report.files import ints
 from amm500_nautilus.report.files import read_run
-from amm500_nautilus.report.files import require_sections
+from amm500_nautilus.report.files import require_columns
+from amm500_nautilus.report.shape import require_keys
 from amm500_nautilus.report.statistics import block_ends
 from amm500_nautilus.report.statistics import block_returns
 from amm500_nautilus.report.statistics import pnl_path
@@ -37,6 +39,7 @@ from amm500_nautilus.report.words import figure
 from amm500_nautilus.report.words import title
 
 
+# what a report reads of a summary; the others are not in that of an older run
 SECTIONS = (
     "name",
     "data",
@@ -52,6 +55,7 @@ SECTIONS = (
     "volatility",
     "reasons",
 )
+OTHER_SECTIONS = ("account", "liquidations", "limits")
 STYLE = """
 <style>
 body { font-family: sans-serif; margin: 0 24px 48px; color: #222; }
@@ -79,8 +83,10 @@ def write_tearsheet(run_dir: str | Path, summary: dict[str, Any]) -> Path:
         When the run's files, or sections of its summary, are missing.
 
     """
-    require_sections(summary, SECTIONS, Path(run_dir) / "summary.json")
+    where = Path(run_dir) / "summary.json"
+    require_keys(summary, (*SECTIONS, *(name for name in OTHER_SECTIONS if name in summary)), where)
     run = read_run(run_dir)
+    require_columns(run.equity, ("ts", "fills_cum"), Path(run_dir) / EQUITY)
     page = _nautilus_page(run, summary)
     body = "".join(
         chart.to_html(full_html=False, include_plotlyjs=False) for chart in _our_charts(run, summary)

@@ -200,7 +200,7 @@ def _markouts(summary: dict[str, Any]) -> Table:
     for name in ("after", "bp", "marks of", "a year"):
         table.add_column(name, justify="right")
     volatility = summary["volatility"].items()
-    for (after, bps), (marks, vol) in zip(summary["markouts_bps"].items(), volatility, strict=True):
+    for (after, bps), (marks, vol) in zip(summary["markouts_bps"].items(), volatility, strict=False):
         table.add_row(after, figure("", bps), marks, figure("fill_rate", vol))
     return table
 

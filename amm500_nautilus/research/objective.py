@@ -46,7 +46,7 @@ def objective_value(name: str, summary: Mapping[str, Any]) -> float | None:
         return None if value is None else float(value)
     if name != "score":
         raise ValueError(f"objective was {name!r}, must be net_pnl, sharpe or score")
-    if metrics["sharpe"] is None or metrics["annual_roi"] is None:
+    if any(metrics[part] is None for part in ("sharpe", "annual_roi", "max_drawdown", "trades_per_day")):
         return None
     return score(
         sharpe=float(metrics["sharpe"]),

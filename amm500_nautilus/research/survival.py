@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 from rich import box
 from rich.table import Table
 from rich.text import Text
@@ -22,6 +21,7 @@ from amm500_nautilus.report.files import RunFiles
 from amm500_nautilus.report.files import floats
 from amm500_nautilus.report.files import ints
 from amm500_nautilus.report.files import read_run
+from amm500_nautilus.report.files import read_table
 
 
 Floats = npt.NDArray[np.float64]
@@ -127,12 +127,9 @@ def account_path(run: RunFiles, market: MarketPath) -> AccountPath:
 
 
 def _funding_by(run: RunFiles, ts_ns: Ints) -> Floats:
-    path = run.path / "funding.csv"
-    if not path.is_file():
-        return np.zeros(len(ts_ns))
-    paid = pd.read_csv(path)
-    total = np.concatenate(([0.0], np.cumsum(paid["amount"].to_numpy(dtype=np.float64))))
-    return np.asarray(total[np.searchsorted(paid["ts_ns"].to_numpy(dtype=np.int64), ts_ns, side="right")])
+    paid = read_table(run.path / "funding.csv", {"ts_ns": "int64", "amount": "float64"})
+    total = np.concatenate(([0.0], np.cumsum(floats(paid, "amount"))))
+    return np.asarray(total[np.searchsorted(ints(paid, "ts_ns"), ts_ns, side="right")])
 
 
 def liquidation_distance(path: AccountPath, maintenance_rate: float) -> float | None:

@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-import pyarrow.parquet as pq
 from nautilus_trader.model.data import OrderBookDepth10
 from nautilus_trader.model.data import QuoteTick
 from nautilus_trader.model.data import TradeTick
@@ -19,6 +18,7 @@ from nautilus_trader.model.data import TradeTick
 from amm500_catalog.arrow import DEPTH_LEVELS
 from amm500_catalog.arrow import read_columns
 from amm500_catalog.errors import InputError
+from amm500_catalog.sources.recorded import read_rows
 
 
 Floats = npt.NDArray[np.float64]
@@ -64,7 +64,7 @@ def read_recording(folder: str | Path, coin: str) -> Sample:
     Raises
     ------
     InputError
-        If one of the three files is missing.
+        If one of the three files is missing or damaged.
 
     """
     tables = {}
@@ -74,7 +74,7 @@ def read_recording(folder: str | Path, coin: str) -> Sample:
             raise InputError(
                 "the file is missing", str(path), "COIN_orderbooks, COIN_prices and COIN_trades.parquet"
             )
-        tables[kind] = pq.read_table(path).to_pandas().sort_values("exchange_timestamp", kind="stable")
+        tables[kind] = read_rows(path).sort_values("exchange_timestamp", kind="stable")
     quotes, book, trades = tables["prices"], tables["orderbooks"], tables["trades"]
     wide = pd.DataFrame(
         {

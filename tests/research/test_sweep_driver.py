@@ -69,7 +69,8 @@ def fake_run(folder: Path, job: TrialJob, days: list[float], *, verdict: str = "
     for day, amount in enumerate(days):
         total += amount
         rows.append((FIRST_NS + day * DAY_NS + 54_000 * NS, total))
-    pd.DataFrame(rows, columns=["ts_ns", "equity"]).to_parquet(folder / "equity.parquet")
+    frame = pd.DataFrame(rows, columns=["ts_ns", "equity"]).assign(position=0.0, mid=690.0)
+    frame.to_parquet(folder / "equity.parquet")
     opens = [
         (FIRST_NS + day * DAY_NS + 52_200 * NS, FIRST_NS + day * DAY_NS + 54_000 * NS)
         for day in range(len(days))

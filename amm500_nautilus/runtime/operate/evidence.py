@@ -9,13 +9,13 @@ from typing import Any
 from typing import NamedTuple
 
 import numpy as np
-import pandas as pd
 
 from amm500_catalog.errors import InputError
 from amm500_nautilus.monitor.monitor import UNTOLD
 from amm500_nautilus.report.account import liquidation_times
 from amm500_nautilus.report.analysis import NS
 from amm500_nautilus.report.analysis import Evidence
+from amm500_nautilus.report.files import EQUITY
 from amm500_nautilus.report.files import Floats
 from amm500_nautilus.report.files import Ints
 from amm500_nautilus.report.files import RunFiles
@@ -23,14 +23,35 @@ from amm500_nautilus.report.files import floats
 from amm500_nautilus.report.files import ints
 from amm500_nautilus.report.files import read_run
 from amm500_nautilus.report.files import read_summary
+from amm500_nautilus.report.files import read_table
+from amm500_nautilus.report.files import require_columns
 from amm500_nautilus.report.risk import RISK_FILE
+from amm500_nautilus.report.shape import require_keys
 from amm500_nautilus.risk import reasons
+from amm500_nautilus.runtime.operate.journal_read import FILL_NUMBERS
+from amm500_nautilus.runtime.operate.journal_read import PAYMENT_NUMBERS
 from amm500_nautilus.runtime.operate.journal_read import WHAT
 from amm500_nautilus.runtime.operate.journal_read import find_journal
 from amm500_nautilus.runtime.operate.journal_read import reading
+from amm500_nautilus.runtime.operate.journal_read import require_numbers
 from amm500_nautilus.runtime.operate.journal_read import rows
 
 
+SUMMARY_FILE = "summary.json"
+WHOLE = "what a run wrote"
+# what is read of a summary; the others are not in that of an older run
+NEEDED = (
+    "name",
+    "mode",
+    "data.collateral",
+    "metrics.days",
+    "metrics.session_seconds",
+    "metrics.two_sided_uptime",
+    "blocks.per_year",
+)
+OTHER_SECTIONS = ("rebuilt",)
+FILL_COLUMNS = ("client_order_id", "liquidity_side")
+RISK_KINDS = {"ts_ns": "int64", "subject": "str", "approved": "int64", "reason": "str", "numbers": "str"}
 HALTING = (reasons.SESSION_LOSS, reasons.DRAWDOWN, reasons.LIQUIDATION_DISTANCE)
 REPORT = "report."
 # two samples of our quotes that are further apart have a hole between them; they come every five seconds
@@ -48,7 +69,7 @@ def gather(path: Path) -> Evidence:
         If there is neither, or nothing in it yet.
 
     """
-    if (path / "summary.json").is_file() and (path / "equity.parquet").is_file():
+    if (path / SUMMARY_FILE).is_file() and (path / EQUITY).is_file():
         return of_files(path)
     journal = find_journal(path)
     if journal is None:
@@ -58,11 +79,13 @@ def gather(path: Path) -> Evidence:
 
 def of_files(path: Path) -> Evidence:
     """Return the evidence of a finished run directory, of any mode."""
-    run, summary = read_run(path), read_summary(path)
+    run, summary = read_run(path), read_summary(path, NEEDED)
+    require_keys(summary, (name for name in OTHER_SECTIONS if name in summary), path / SUMMARY_FILE)
+    require_columns(run.fills, FILL_COLUMNS, path / "fills.csv")
     data, metrics = summary["data"], summary["metrics"]
     frame = run.equity
     days = float(metrics.get("days") or 0.0)
-    paid_ns, paid = _payments(path / "funding.csv")
+    paid = read_table(path / "funding.csv", {"ts_ns": "int64", "amount": "float64"})
     moved = np.nan_to_num(floats(frame, "transfers_cum"))
     return Evidence(
         name=str(summary["name"]),
@@ -83,8 +106,8 @@ def of_files(path: Path) -> Evidence:
         fill_ns=ints(run.fills, "ts_ns"),
         fill_value=floats(run.fills, "last_px") * floats(run.fills, "last_qty"),
         fill_is_maker=np.where(run.fills["liquidity_side"] == "MAKER", 1.0, 0.0),
-        funding_ns=paid_ns,
-        funding=paid,
+        funding_ns=ints(paid, "ts_ns"),
+        funding=floats(paid, "amount"),
         halt_ns=_halts_of_file(path / RISK_FILE),
         liquidation_ns=liquidation_times(run),
         two_sided=metrics.get("two_sided_uptime"),
@@ -104,22 +127,34 @@ def _sessions(run: RunFiles) -> tuple[tuple[int, int], ...]:
     return tuple(bounds) if len(bounds) > 1 else ()
 
 
-def _payments(path: Path, amount: str = "amount") -> tuple[Ints, Floats]:
-    frame = pd.read_csv(path) if path.is_file() else pd.DataFrame({"ts_ns": [], amount: []})
-    return frame["ts_ns"].to_numpy(dtype=np.int64), frame[amount].to_numpy(dtype=np.float64)
-
-
 def _halts_of_file(path: Path) -> Ints:
-    if not path.is_file():
-        return np.array([], dtype=np.int64)
-    frame = pd.read_csv(path, keep_default_na=False)
+    frame = read_table(path, RISK_KINDS)
     raised = frame[(frame["subject"] == "reason") & (frame["approved"] == 0)]
     found = [
         int(ts)
         for ts, name, numbers in zip(raised["ts_ns"], raised["reason"], raised["numbers"], strict=True)
-        if is_halt(str(name), json.loads(numbers))
+        if is_halt(str(name), numbers_of(str(numbers), path))
     ]
     return np.array(found, dtype=np.int64)
+
+
+def numbers_of(text: str, path: Path) -> dict[str, Any]:
+    """
+    Return the numbers of a decision as they were written.
+
+    Raises
+    ------
+    InputError
+        If they are no JSON object.
+
+    """
+    try:
+        numbers = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"has numbers of a decision that are no JSON ({error})", str(path), WHOLE) from error
+    if not isinstance(numbers, dict):
+        raise InputError(f"has {numbers!r:.60} as the numbers of a decision", str(path), WHOLE)
+    return numbers
 
 
 def is_halt(reason: str, numbers: dict[str, Any]) -> bool:
@@ -155,16 +190,23 @@ def _read_session(journal: sqlite3.Connection, path: Path, session: int | None) 
     span = first, last = int(minutes[0]["ts_ns"]), int(minutes[-1]["ts_ns"])
     raised = "SELECT ts_ns, reason, numbers FROM decision WHERE subject = 'reason' AND approved = 0 AND ts_ns BETWEEN ? AND ?"
     dead = "SELECT ts_ns FROM event WHERE kind = 'liquidation' AND ts_ns BETWEEN ? AND ?"
+    fills = rows(
+        journal, "SELECT * FROM fill WHERE ts_ns BETWEEN ? AND ? ORDER BY rowid", first - NS, last + NS
+    )
+    payments = rows(journal, "SELECT * FROM payment WHERE ts_ns BETWEEN ? AND ? ORDER BY ts_ns", *span)
+    about = rows(journal, "SELECT * FROM run WHERE id = ?", runs[-1])
+    if not about:
+        raise InputError(f"has minutes of run {runs[-1]}, and no such run", str(path), WHOLE)
+    require_numbers(fills, FILL_NUMBERS, path)
+    require_numbers(payments, PAYMENT_NUMBERS, path)
     return _Told(
         minutes=minutes,
         runs=len(runs),
-        about=rows(journal, "SELECT * FROM run WHERE id = ?", runs[-1])[0],
+        about=about[0],
         context=contexts[-1],
         strategies={str(context.get("strategy_hash", "")) for context in contexts},
-        fills=rows(
-            journal, "SELECT * FROM fill WHERE ts_ns BETWEEN ? AND ? ORDER BY rowid", first - NS, last + NS
-        ),
-        payments=rows(journal, "SELECT * FROM payment WHERE ts_ns BETWEEN ? AND ? ORDER BY ts_ns", *span),
+        fills=fills,
+        payments=payments,
         raised=rows(journal, raised, *span),
         liquidations=rows(journal, dead, *span),
         quotes=rows(journal, "SELECT * FROM quote WHERE ts_ns BETWEEN ? AND ? ORDER BY ts_ns", *span),
@@ -188,7 +230,7 @@ def of_journal(path: Path, session: int | None = None) -> Evidence:
     transfers = [
         (int(row["ts_ns"]), float(row["amount"])) for row in told.payments if row["kind"] == "transfer"
     ]
-    halts = [row for row in told.raised if is_halt(row["reason"], json.loads(row["numbers"]))]
+    halts = [row for row in told.raised if is_halt(row["reason"], numbers_of(row["numbers"], path))]
     stamps, watched = _times(minutes), _watched(told.quotes)
     moved = moved_before(stamps, transfers)
     return Evidence(
@@ -232,9 +274,25 @@ def _gaps(told: _Told) -> tuple[str, ...]:
 
 
 def report_context(journal: sqlite3.Connection, run: int) -> dict[str, Any]:
-    """Return what a run noted at its start for its report; empty for one that noted nothing."""
+    """
+    Return what a run noted at its start for its report; empty for one that noted nothing.
+
+    Raises
+    ------
+    InputError
+        If the note is no JSON object.
+
+    """
     found = rows(journal, "SELECT value FROM saved WHERE name = ?", f"{REPORT}{run}")
-    context: dict[str, Any] = json.loads(bytes(found[0][0])) if found else {}
+    if not found:
+        return {}
+    where = f"the journal's note {REPORT}{run}"
+    try:
+        context = json.loads(bytes(found[0][0]))
+    except (ValueError, TypeError, RecursionError) as error:
+        raise InputError(f"is not JSON ({error})", where, WHOLE) from error
+    if not isinstance(context, dict):
+        raise InputError(f"holds a {type(context).__name__}", where, WHOLE)
     return context
 
 

@@ -1,19 +1,24 @@
 """Find a run's journal and read it without touching it: the node may be writing, or may have been killed."""
 
 import sqlite3
+from collections.abc import Iterable
 from collections.abc import Iterator
 from contextlib import contextmanager
+from decimal import Decimal
+from decimal import InvalidOperation
 from pathlib import Path
 from typing import Any
-
-import yaml
 
 from amm500_catalog.errors import InputError
 from amm500_nautilus.monitor.journal import NAME
 from amm500_nautilus.monitor.schema import APPLICATION_ID
+from amm500_nautilus.runtime.load import read_yaml
 from amm500_nautilus.runtime.rundir import PARTIAL
 
 
+# texts that stand for numbers, so that no digit is lost
+FILL_NUMBERS = ("price", "size", "fee", "closed_pnl", "position")
+PAYMENT_NUMBERS = ("amount",)
 WHAT = "a run directory, a state folder, or a journal"
 
 
@@ -40,10 +45,11 @@ def _of_config(path: Path) -> Path | None:
     if not path.is_file():
         return None
     try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8")) or {}
+        raw = read_yaml(path)
         state = (raw.get("live") or {}).get("state_dir") or f"runs/state/{raw['name']}"
         place = Path(state) / "monitor" / NAME
-    except (yaml.YAMLError, AttributeError, KeyError, TypeError, UnicodeDecodeError):
+    except (InputError, AttributeError, KeyError, TypeError):
+        # whoever reads the run file itself is told what is wrong with it
         return None
     return place if place.is_file() else None
 
@@ -78,3 +84,27 @@ def reading(path: Path) -> Iterator[sqlite3.Connection]:
 def rows(connection: sqlite3.Connection, sql: str, *values: Any) -> list[sqlite3.Row]:
     """Return all rows of a query."""
     return connection.execute(sql, values).fetchall()
+
+
+def require_numbers(found: Iterable[Any], names: Iterable[str], path: Path) -> None:
+    """
+    Refuse rows whose texts for numbers are none.
+
+    Raises
+    ------
+    InputError
+        With the first such text.
+
+    """
+    wanted = tuple(names)
+    for row in found:
+        for name in wanted:
+            if not _is_number(row[name]):
+                raise InputError(f"has {row[name]!r:.60} as {name}", str(path), "a journal that is whole")
+
+
+def _is_number(text: Any) -> bool:
+    try:
+        return Decimal(text).is_finite()
+    except (InvalidOperation, TypeError, ValueError):
+        return False

@@ -35,9 +35,12 @@ from amm500_nautilus.report.types import ReportContext
 from amm500_nautilus.report.types import TargetLevels
 from amm500_nautilus.report.types import VerdictLevels
 from amm500_nautilus.runtime.operate.evidence import BAND_BPS
+from amm500_nautilus.runtime.operate.evidence import REPORT
 from amm500_nautilus.runtime.operate.evidence import SAMPLE_GAP_NS
 from amm500_nautilus.runtime.operate.evidence import report_context
+from amm500_nautilus.runtime.operate.journal_read import FILL_NUMBERS
 from amm500_nautilus.runtime.operate.journal_read import reading
+from amm500_nautilus.runtime.operate.journal_read import require_numbers
 from amm500_nautilus.runtime.operate.journal_read import rows
 from amm500_nautilus.simulation.listener import LedgerFill
 
@@ -87,6 +90,7 @@ def read_back(journal: Path, *, run: int | None = None, run_dir: Path | None = N
         marks: dict[tuple[int, str], dict[int, float]] = {}
         for row in rows(source, "SELECT * FROM markout WHERE ts_ns >= ?", minutes[0]["ts_ns"] - NS):
             marks.setdefault((row["ts_ns"], row["tid"]), {})[row["horizon_s"]] = row["bps"]
+        require_numbers(fills, FILL_NUMBERS, journal)
         for fill in fills:
             fill["bps"] = marks.get((fill["ts_ns"], fill["tid"]), {})
         # what was booked after the last minute's row has no equity beside it
@@ -168,7 +172,15 @@ def write_run(told: Rebuilt, out: Path, *, orders: Path | None = None) -> dict[s
 
 
 def context_of(told: Rebuilt, begin: int, end: int) -> ReportContext:
-    """Return what the run noted for its report; what it did not note is said to be unknown."""
+    """
+    Return what the run noted for its report; what it did not note is said to be unknown.
+
+    Raises
+    ------
+    InputError
+        If the note is of other things than a report's.
+
+    """
     noted, about = told.context, told.about
     known = {item.name for item in fields(ReportContext)} - {
         "targets",
@@ -183,18 +195,22 @@ def context_of(told: Rebuilt, begin: int, end: int) -> ReportContext:
     values.setdefault("simulated", about["mode"] != "live")
     values.setdefault("market", about["coin"])
     values.setdefault("mode", about["mode"])
-    values["defaults"] = tuple(values.get("defaults", ()))
-    return ReportContext(
-        **values
-        | {
-            "targets": TargetLevels(**noted.get("targets", {})),
-            "verdict": VerdictLevels(**noted.get("verdict", {})),
-            "budget": BudgetFacts(**noted.get("budget", {})),
-            "start_ns": begin,
-            "end_ns": end,
-            "wall_seconds": (end - begin) / NS,
-        }
-    )
+    try:
+        return ReportContext(
+            **values
+            | {
+                "defaults": tuple(values.get("defaults", ())),
+                "targets": TargetLevels(**noted.get("targets", {})),
+                "verdict": VerdictLevels(**noted.get("verdict", {})),
+                "budget": BudgetFacts(**noted.get("budget", {})),
+                "start_ns": begin,
+                "end_ns": end,
+                "wall_seconds": (end - begin) / NS,
+            }
+        )
+    except TypeError as error:
+        where = f"the journal's note {REPORT}{about['id']}"
+        raise InputError(f"cannot be read ({error})", where, "what a run noted") from error
 
 
 # -- files ---------------------------------------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """``amm500 report``: a run's tearsheet again, from the files of a finished run or from the journal of one that was killed."""
 
 import argparse
+import shutil
 from pathlib import Path
 
 from amm500_catalog.errors import InputError
@@ -13,6 +14,7 @@ from amm500_nautilus.runtime.operate.journal_read import WHAT
 from amm500_nautilus.runtime.operate.journal_read import find_journal
 from amm500_nautilus.runtime.operate.rebuild import read_back
 from amm500_nautilus.runtime.operate.rebuild import write_run
+from amm500_nautilus.runtime.rundir import RunDirectory
 
 
 def report_again(args: argparse.Namespace) -> int:
@@ -35,19 +37,17 @@ def report_again(args: argparse.Namespace) -> int:
     partial = path if path.is_dir() else path.with_name(path.name + PARTIAL)
     told = read_back(journal, run=args.number, run_dir=partial if args.number is None else None)
     out = args.out or place_for(partial, journal, int(told.about["id"]))
-    if out.exists():
-        raise InputError("already exists", str(out), "a new folder, with --out")
-    work = out.with_name(out.name + PARTIAL)
+    directory = RunDirectory(out)
     try:
-        work.mkdir(parents=True)
-    except FileExistsError as error:
-        raise InputError("an unfinished report is there", str(work), "remove it, or choose --out") from error
-    summary = write_run(told, work, orders=partial / ("orders.csv" + PARTIAL))
-    write_tearsheet(work, summary)
+        summary = write_run(told, directory.path, orders=partial / ("orders.csv" + PARTIAL))
+        write_tearsheet(directory.path, summary)
+    except InputError:
+        # what the journal holds was not enough for a report
+        shutil.rmtree(directory.path)
+        raise
     if (partial / "config.yaml").is_file():
-        (work / "config.yaml").write_bytes((partial / "config.yaml").read_bytes())
-    work.rename(out)
-    print_summary(summary, out)
+        (directory.path / "config.yaml").write_bytes((partial / "config.yaml").read_bytes())
+    print_summary(summary, directory.finish())
     return DONE
 
 

@@ -15,6 +15,7 @@ from nautilus_trader.model.data import QuoteTick
 from nautilus_trader.model.data import TradeTick
 
 from amm500_catalog.errors import InputError
+from amm500_catalog.shapes import streams_of
 from amm500_catalog.store import CatalogStore
 from amm500_catalog.store import ImportResult
 from amm500_catalog.tables import StreamTable
@@ -63,7 +64,7 @@ def import_recorded(store: CatalogStore, path: Path) -> tuple[str, ImportResult]
     digest = _digest(recording.folder)
     for name, manifest in store.manifests().items():
         if manifest.get("source_sha256") == digest and manifest.get("importer_version") == IMPORTER_VERSION:
-            rows = {folder: int(stream["rows"]) for folder, stream in manifest["streams"].items()}
+            rows = {stream.folder: stream.rows for stream in streams_of(manifest, f"{store.url} {name}")}
             return name, ImportResult(name, changed=False, rows=rows)
     columns, notes = _columns(recording)
     if not columns[OrderBookDelta]:

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from dataclasses import field
 from pathlib import Path
@@ -29,6 +30,9 @@ from hyperliquid_hip3.recorder import read_frames
 
 
 ALLOWED: Final = "the run directory of a run with live.record: true, or its recording folder"
+# what is read of a recording's header, and of its instrument
+HEADER_KINDS: Final = {"mode": str, "coin": str, "simulated": bool}
+INSTRUMENT_KEYS: Final = ("collateral", "max_leverage")
 # what the strategy itself makes of its commands: a replay makes them again
 OWN_EVENTS: Final = frozenset(("OrderInitialized", "OrderPendingUpdate", "OrderPendingCancel"))
 STEPS: Final = frozenset(("data", "cycle", "event", "account", "command", "state", "mark"))
@@ -121,22 +125,52 @@ class Recording:
         """
         for frame in _read(_files(self.folder, SESSION)):
             try:
-                line: dict[str, Any] = json.loads(frame.raw)
-            except ValueError as error:
+                line = json.loads(frame.raw)
+            except (ValueError, RecursionError) as error:
                 raise InputError(f"has a line that is none ({error})", str(self.folder), ALLOWED) from error
+            if not isinstance(line, dict) or not isinstance(line.get("k"), str):
+                raise InputError(f"has a line that is none ({line!r:.60})", str(self.folder), ALLOWED)
             yield frame.received_ns, line
 
     def steps(self) -> Iterator[Step]:
-        """Yield what the strategy was told, step by step; repeated reports of the account, which are no news, are left out."""
-        yield from steps_of(self.lines())
+        """
+        Yield what the strategy was told, step by step; repeated reports of the account, which are no news, are left out.
+
+        Raises
+        ------
+        InputError
+            If a line lacks something.
+
+        """
+        with self._reading():
+            yield from steps_of(self.lines())
 
     def actions(self) -> list[RecordedAction]:
-        """Return the signed actions in the order answered."""
-        return [
-            RecordedAction(line["kind"], line["items"], line["sent"], line["answered"])
-            for _, line in self.lines()
-            if line["k"] == "action"
-        ]
+        """
+        Return the signed actions in the order answered.
+
+        Raises
+        ------
+        InputError
+            If a line lacks something.
+
+        """
+        with self._reading():
+            return [
+                RecordedAction(line["kind"], line["items"], line["sent"], line["answered"])
+                for _, line in self.lines()
+                if line["k"] == "action"
+            ]
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        try:
+            yield
+        except InputError:
+            raise
+        except (KeyError, IndexError, TypeError) as error:
+            said = f"has a line that lacks something ({type(error).__name__}: {error})"
+            raise InputError(said, str(self.folder), ALLOWED) from error
 
 
 def open_recording(path: Path) -> Recording:
@@ -155,13 +189,29 @@ def open_recording(path: Path) -> Recording:
         raise InputError("holds no recording", str(path), ALLOWED)
     try:
         header = json.loads(file.read_text(encoding="utf-8"))
-        if header["format"] != FORMAT:
-            raise InputError(f"is of format {header['format']}", str(file), f"format {FORMAT}")
-        collateral_currency(header["instrument"]["quote_currency"])
-        instrument = PerpetualContract.from_dict(header["instrument"])
-    except (ValueError, KeyError, TypeError) as error:
+        instrument = _instrument_of(header, file)
+    except InputError:
+        raise
+    except KeyError as error:
+        raise InputError(f"has no {error}", str(file), ALLOWED) from error
+    except (OSError, ValueError, TypeError, RecursionError) as error:
         raise InputError(f"cannot be read ({error})", str(file), ALLOWED) from error
     return Recording(folder, header, instrument)
+
+
+def _instrument_of(header: dict[str, Any], file: Path) -> PerpetualContract:
+    """Return a header's instrument; it and the header must say what is read of them."""
+    if header["format"] != FORMAT:
+        raise InputError(f"is of format {header['format']}", str(file), f"format {FORMAT}")
+    for name, kind in HEADER_KINDS.items():
+        if not isinstance(header[name], kind):
+            raise InputError(f"`{name}` is {header[name]!r:.60}", str(file), ALLOWED)
+    collateral_currency(header["instrument"]["quote_currency"])
+    instrument = PerpetualContract.from_dict(header["instrument"])
+    for name in INSTRUMENT_KEYS:
+        if name not in instrument.info:
+            raise InputError(f"its instrument has no `{name}`", str(file), ALLOWED)
+    return instrument
 
 
 def steps_of(lines: Iterable[tuple[int, dict[str, Any]]]) -> Iterator[Step]:

@@ -37,6 +37,7 @@ from amm500_nautilus.simulation.books import LedgerShape
 
 LEVERAGES = (5, 10, 20, 25)
 FILE = "montecarlo.json"
+NEEDED = ("metrics.liquidations", "result_hash")
 MINUTE_NS = 60 * 1_000_000_000
 # a block is an hour at least: the autocorrelation of minutes says nothing of how long a position is carried
 SHORTEST_BLOCK = 60.0
@@ -77,7 +78,7 @@ def monte_carlo(run_dir: Path, request: MonteCarloRequest) -> MonteCarloResult:
         If the run is not finished, too short, or was wiped out, or a leverage is not allowed.
 
     """
-    run, summary = read_run(run_dir), read_summary(run_dir)
+    run, summary = read_run(run_dir), read_summary(run_dir, NEEDED)
     config = load_config(run_dir / "config.yaml")
     path, shape, largest = run_path(run.equity, config, str(run_dir), summary)
     minutes_a_day = _minutes_a_day(run.session_bounds())

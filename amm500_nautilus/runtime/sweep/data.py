@@ -19,6 +19,7 @@ import numpy.typing as npt
 from amm500_catalog.dataset import CatalogDataset
 from amm500_catalog.dataset import open_recorded
 from amm500_catalog.dataset import open_simulated
+from amm500_catalog.shapes import streams_of
 from amm500_catalog.spec import DatasetInfo
 from amm500_catalog.store import DATASETS
 from amm500_catalog.store import CatalogStore
@@ -77,7 +78,7 @@ def carried(config: RunConfig, dataset: CatalogDataset) -> CarriedDataset:
 
 def _recorded_paths(store: CatalogStore, name: str) -> list[str]:
     manifest = store.manifest(name) or {}
-    coin_folder = {folder.rpartition("/")[2] for folder in manifest.get("streams", {})}
+    coin_folder = {stream.identifier for stream in streams_of(manifest, f"{store.url} {name}")}
     stored = store.fs.find(f"{store.root}/data")
     wanted = [path for path in stored if path.rpartition("/")[0].rpartition("/")[2] in coin_folder]
     return [f"{store.root}/{DATASETS}/{name}.json", *wanted]

@@ -31,6 +31,7 @@ from amm500_nautilus.runtime.config import RunConfig
 from amm500_nautilus.runtime.config import to_plain
 from amm500_nautilus.runtime.data import find_bars
 from amm500_nautilus.runtime.data import prepare
+from amm500_nautilus.runtime.load import read_yaml
 from amm500_nautilus.runtime.load import validate
 from amm500_nautilus.runtime.progress import Progress
 from amm500_nautilus.runtime.sweep.config import SweepSection
@@ -451,7 +452,7 @@ class _Driver:
             return False
         if not (folder / "summary.json").is_file():
             return True
-        written = yaml.safe_load((folder / "config.yaml").read_text(encoding="utf-8"))
+        written = read_yaml(folder / "config.yaml")
         own = assigned(written, self._point(best).assignments)
         return validate(RunConfig, own, HELD_OUT) != validate(RunConfig, written, HELD_OUT)
 

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 import yaml
 from rich import box
 from rich.console import Console
@@ -20,6 +19,8 @@ from rich.table import Table
 
 from amm500_nautilus.report.buffers import replace_with
 from amm500_nautilus.report.buffers import write_json
+from amm500_nautilus.report.files import EQUITY
+from amm500_nautilus.report.files import read_file
 from amm500_nautilus.report.files import read_summary
 from amm500_nautilus.report.statistics import block_returns
 from amm500_nautilus.report.words import data_line
@@ -46,6 +47,7 @@ METRICS = (
     "net_pnl", "sharpe", "annual_roi", "max_drawdown", "trades", "trades_per_day", "maker_ratio",
     "two_sided_uptime", "turnover", "max_margin_ratio", "liquidations",
 )  # fmt: skip
+NEEDED = (*(f"metrics.{name}" for name in METRICS), "verdict", "result_hash")
 SHOWN = 12
 
 
@@ -76,17 +78,17 @@ def read_result(folder: Path, days: Sequence[Day], objective: str) -> TrialResul
     Raises
     ------
     InputError
-        If its summary cannot be read.
+        If its files cannot be read.
 
     """
-    summary = read_summary(folder)
-    frame = pd.read_parquet(folder / "equity.parquet")
+    summary = read_summary(folder, NEEDED)
+    frame = read_file(folder, EQUITY)
     ts_ns = frame["ts_ns"].to_numpy(dtype=np.int64)
     equity = frame["equity"].to_numpy(dtype=np.float64)
     if "transfers_cum" in frame:
         # a deposit is no profit
         equity = equity - frame["transfers_cum"].to_numpy(dtype=np.float64)
-    sessions = pd.read_csv(folder / "sessions.csv", dtype={"open_ns": "int64", "close_ns": "int64"})
+    sessions = read_file(folder, "sessions.csv")
     bounds = [(int(a), int(b)) for a, b in zip(sessions["open_ns"], sessions["close_ns"], strict=True)]
     at = np.searchsorted(ts_ns, [day.end_ns for day in days], side="right") - 1
     levels = np.concatenate(([equity[0]], equity[np.maximum(at, 0)]))
@@ -298,7 +300,7 @@ def _combination(state: SweepState, number: int) -> str:
 def _held_out(folder: Path, section: SweepSection) -> dict[str, Any] | None:
     if not (folder / "summary.json").is_file():
         return None
-    summary = read_summary(folder)
+    summary = read_summary(folder, NEEDED)
     return {
         "objective": objective_value(section.objective, summary),
         "verdict": summary["verdict"],
