@@ -19,6 +19,7 @@ from pydantic import field_validator
 from pydantic import model_validator
 
 from amm500_catalog.errors import InputError
+from amm500_catalog.simulator import MOST_DAILY_VOLUME
 from amm500_catalog.simulator import SimulatorConfig
 from amm500_catalog.sources.generator import GeneratorConfig
 from amm500_catalog.spec import MarketSpec
@@ -102,7 +103,7 @@ class MarketSection(Section):
     growth_mode: bool = True
     deployer_fee_scale: Annotated[float, Field(ge=0, le=10)] = 1.0
     price: Amount | None = None
-    daily_volume: Amount | None = None
+    daily_volume: Annotated[float, Field(gt=0, le=MOST_DAILY_VOLUME)] | None = None
     funding_rate: Annotated[float, Field(gt=-0.04, lt=0.04)] | None = None
 
     def spec(self) -> MarketSpec:

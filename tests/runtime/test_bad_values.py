@@ -19,6 +19,8 @@ from tests.end_to_end.market import write_bars
         ("data.start=2099-01-05", "data.start 2099-01-05 is not before"),
         ("data.end=1970-01-05", "reach back from data.end 1970-01-05 to before 1970"),
         ("data.catalog=''", "data.catalog"),
+        ("market.daily_volume=1.0e+12", "should be less than or equal to 10000000000"),
+        ("simulator.daily_volume=1.0e+12", "above 0, 10,000,000,000 at most"),
         ("data.duplicates=drop", "data.duplicates is read by source file alone"),
         ("account.leverage=true", "leverage is true; allowed: a number"),
         ("strategy.quoting.ladder.levels=true", "levels is true; allowed: a number"),
@@ -40,6 +42,12 @@ def test_check_refuses_what_no_run_could_use(
     assert said in printed.err
     assert printed.err.startswith("error: ")
     assert printed.err.count("\n") == 1
+
+
+def test_the_busiest_market_is_taken(capsys: pytest.CaptureFixture[str]) -> None:
+    sets = ["--set", "market.daily_volume=1.0e+10", "--set", "simulator.daily_volume=1.0e+10"]
+    assert cli.main(["check", str(CONFIG), *sets]) == exits.DONE
+    assert "valid" in capsys.readouterr().out
 
 
 def test_truth_is_taken_where_it_is_meant(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,5 +1,6 @@
 """The market simulator: a seeded model that turns bars into a book, trades, oracle and funding."""
 
+from amm500_catalog.simulator.config import MOST_DAILY_VOLUME
 from amm500_catalog.simulator.config import TOXICITY_TARGETS
 from amm500_catalog.simulator.config import SimulatorConfig
 from amm500_catalog.simulator.config import TwinConfig
@@ -9,6 +10,7 @@ from amm500_catalog.simulator.simulate import simulate
 
 
 __all__ = [
+    "MOST_DAILY_VOLUME",
     "TOXICITY_TARGETS",
     "SimulationResult",
     "SimulatorConfig",

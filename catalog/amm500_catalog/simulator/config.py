@@ -23,6 +23,9 @@ TOXICITY_TARGETS: dict[str, tuple[float, float]] = {
 BASE_VOLUME = 3.4e6
 # from km's 0.33M of ten-level depth at 3.4M a day to 4.0M, 9.0M and 6.2M at 2.5, 3.2 and 1.5 billion (BTC, ETH, SOL)
 VOLUME_POWER = 0.45
+# more than the busiest perpetual trades on most days. Each trade is made: an open hour of this takes 11 s on two slow cores and 0.1 GB,
+# one of ten times as much 71 s and 2 GB
+MOST_DAILY_VOLUME = 1e10
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +80,7 @@ class SimulatorConfig:
         nothing would move while an order is on its way.
     daily_volume : float
         The pace of trading where the bars carry no volume: notional in a whole day of 24 hours, in collateral units. An open
-        hour trades 1/24 of it.
+        hour trades 1/24 of it. At most ``MOST_DAILY_VOLUME``.
     use_bar_volume : bool
         Whether the bars' volume (in contracts) sets a day's volume where it is positive.
     funding_rate_hourly : float
@@ -155,7 +158,14 @@ class SimulatorConfig:
         whole = steps >= 1 and math.isclose(steps, round(steps))
         _require(whole, "depth_interval_s", self.depth_interval_s, "1 s over a whole number")
         _require(0 <= self.book_jitter <= 0.9, "book_jitter", self.book_jitter, "0 to 0.9")
-        for name in ("daily_volume", "trend_s", "roughness", "bid_depth", "ask_depth", "size_hold_s"):
+        volume = self.daily_volume
+        _require(
+            0 < volume <= MOST_DAILY_VOLUME,
+            "daily_volume",
+            volume,
+            f"above 0, {MOST_DAILY_VOLUME:,.0f} at most",
+        )
+        for name in ("trend_s", "roughness", "bid_depth", "ask_depth", "size_hold_s"):
             _require(0 < getattr(self, name) < math.inf, name, getattr(self, name), "above 0")
         _require(
             0 < self.oracle_interval_s < math.inf, "oracle_interval_s", self.oracle_interval_s, "above 0"
