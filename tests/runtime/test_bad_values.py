@@ -55,6 +55,27 @@ def test_truth_is_taken_where_it_is_meant(capsys: pytest.CaptureFixture[str]) ->
     assert "valid" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("equity", "said"),
+    [
+        ("-5", "account.equity = -5"),
+        ("0", "account.equity = 0"),
+        ("nan", "account.equity"),
+        ("1", "is empty"),
+    ],
+)
+def test_a_budget_refuses_a_size_of_account_before_it_runs_any(
+    equity: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # the size that could be run comes first
+    assert cli.main(["budget", str(CONFIG), "--equity", "10000", "--equity", equity]) == exits.BAD_CONFIG
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.startswith("error: ")
+    assert said in printed.err
+    assert printed.err.count("\n") == 1
+
+
 def backtest(tmp_path: Path, *overrides: str) -> int:
     line = ["backtest", str(CONFIG), "--quiet", "--out", str(tmp_path / "run")]
     sets = ["data.catalog=" + str(tmp_path / "store"), *overrides]

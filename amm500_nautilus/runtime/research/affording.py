@@ -14,6 +14,8 @@ from rich.table import Table
 from amm500_nautilus.risk.afford import Affordable
 from amm500_nautilus.risk.afford import Plan
 from amm500_nautilus.risk.afford import affordable
+from amm500_nautilus.runtime.backtest import check_ladder
+from amm500_nautilus.runtime.backtest import market_shape
 from amm500_nautilus.runtime.backtest import run
 from amm500_nautilus.runtime.config import RunConfig
 from amm500_nautilus.runtime.config import load_config
@@ -123,20 +125,40 @@ def afforded_table(rows: list[BudgetRow]) -> Table:
     return table
 
 
+def accounts(args: argparse.Namespace) -> list[tuple[str, RunConfig]]:
+    """
+    Return the named run files, one for each size of account in growth mode and one without.
+
+    Raises
+    ------
+    InputError
+        If the run file or a size cannot be used.
+
+    """
+    found = []
+    for equity in dict.fromkeys(args.equity or EQUITIES):
+        for growth in (True, False):
+            sets = [f"account.equity={equity}", f"market.growth_mode={str(growth).lower()}"]
+            config = load_config(args.config, [*args.overrides, *sets, "report.tearsheet=false"])
+            price = config.market.price
+            if price is not None:
+                check_ladder(config, market_shape(config, price), price)
+            found.append((f"{equity:.10g}-{'growth' if growth else 'plain'}", config))
+    return found
+
+
 def budget(args: argparse.Namespace) -> int:
     """Run a file at several sizes of account, in growth mode and without, and print what the action limit affords."""
     rows: list[BudgetRow] = []
     label = ""
+    # all of them are refused or none is run
+    wanted = accounts(args)
     with Progress(quiet=args.quiet) as progress, tempfile.TemporaryDirectory() as folder:
-        for equity in args.equity or EQUITIES:
-            for growth in (True, False):
-                name = f"{equity:.0f}-{'growth' if growth else 'plain'}"
-                progress.say(f"running {name}")
-                sets = [f"account.equity={equity}", f"market.growth_mode={str(growth).lower()}"]
-                config = load_config(args.config, [*args.overrides, *sets, "report.tearsheet=false"])
-                result = run(config, out=Path(folder) / name, progress=progress)
-                label = "SIMULATED data" if result.summary["data"]["simulated"] else "recorded data"
-                rows.append(budget_row(config, result.summary, result.run_dir))
+        for name, config in wanted:
+            progress.say(f"running {name}")
+            result = run(config, out=Path(folder) / name, progress=progress)
+            label = "SIMULATED data" if result.summary["data"]["simulated"] else "recorded data"
+            rows.append(budget_row(config, result.summary, result.run_dir))
     console = Console()
     console.print(sent_table(rows, label))
     console.print(afforded_table(rows))

@@ -23,8 +23,8 @@ TOXICITY_TARGETS: dict[str, tuple[float, float]] = {
 BASE_VOLUME = 3.4e6
 # from km's 0.33M of ten-level depth at 3.4M a day to 4.0M, 9.0M and 6.2M at 2.5, 3.2 and 1.5 billion (BTC, ETH, SOL)
 VOLUME_POWER = 0.45
-# more than the busiest perpetual trades on most days. Each trade is made: an open hour of this takes 11 s on two slow cores and 0.1 GB,
-# one of ten times as much 71 s and 2 GB
+# more than the busiest perpetual trades on most days. Each trade is made: a run over an open hour of it takes 11 s and
+# 0.1 GB more, over one of ten times as much 71 s and 2 GB
 MOST_DAILY_VOLUME = 1e10
 
 
