@@ -246,6 +246,18 @@ def test_a_folder_of_another_sweep_is_refused(market: Path, tmp_path: Path) -> N
     (tmp_path / "mine" / "letter.txt").write_text("dear", encoding="utf-8")
     with pytest.raises(InputError, match=r"holds letter\.txt and no sweep"):
         drive(values_of(market), tmp_path / "mine", made(tmp_path, by_offset))
+    assert [path.name for path in (tmp_path / "mine").iterdir()] == ["letter.txt"]
+
+
+def test_a_sweep_that_is_refused_leaves_nothing(market: Path, tmp_path: Path) -> None:
+    refused = values_of(market, parameters=[{"key": OFFSET, "values": [-1]}])
+    with pytest.raises(InputError, match="sweep\\.parameters"):
+        drive(refused, tmp_path / "new" / "out", made(tmp_path, by_offset))
+    assert not (tmp_path / "new").exists()
+    (tmp_path / "old").mkdir()
+    with pytest.raises(InputError, match="sweep\\.parameters"):
+        drive(refused, tmp_path / "old", made(tmp_path, by_offset))
+    assert list((tmp_path / "old").iterdir()) == []
 
 
 def test_a_damaged_state_is_refused_in_a_sentence(market: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import fcntl
 import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -98,23 +99,44 @@ def read_state(folder: Path) -> SweepState | None:
 @contextmanager
 def sole_driver(folder: Path) -> Iterator[None]:
     """
-    Keep a sweep's folder to this process.
+    Keep a sweep's folder to this process; one that is refused before it began leaves nothing.
 
     Raises
     ------
     InputError
-        If another process drives it.
+        If another process drives it, or the folder cannot be made.
 
     """
+    path = folder / LOCK_FILE
+    made = [place for place in (folder, *folder.parents) if not place.exists()]
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        stream = path.open("a", encoding="utf-8")
     except OSError as error:
         raise InputError(f"cannot be made ({error.strerror})", str(folder), "a writable place") from error
-    with (folder / LOCK_FILE).open("a", encoding="utf-8") as stream:
+    with stream:
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
+            is_ours = path.stat().st_ino == os.fstat(stream.fileno()).st_ino
+        except OSError:
+            is_ours = False
+        if not is_ours:
+            # locked, or taken away by the process that has just ended
             raise InputError(
                 "another process drives this sweep", str(folder), "one process, or another --out"
-            ) from error
-        yield
+            )
+        try:
+            yield
+        finally:
+            path.unlink(missing_ok=True)
+            if not (folder / STATE_FILE).exists():
+                _unmake(made)
+
+
+def _unmake(made: list[Path]) -> None:
+    """Take empty folders away again."""
+    for place in made:
+        try:
+            place.rmdir()
+        except OSError:
+            return
