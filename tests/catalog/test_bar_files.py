@@ -1,7 +1,10 @@
 """Bar files: what loads, what is refused and in which words."""
 
 import gzip
+import http.server
+import threading
 from collections.abc import Callable
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -329,7 +332,7 @@ class SilentFileSystem(fsspec.AbstractFileSystem):
 
     protocol = "silentbars"
 
-    def exists(self, path: str, **_: Any) -> bool:
+    def info(self, path: str, **_: Any) -> dict[str, Any]:
         """Never say."""
         raise RuntimeError("unable to locate credentials")
 
@@ -357,6 +360,55 @@ def test_a_file_elsewhere_that_cannot_be_reached_is_no_bad_input(
     fsspec.register_implementation(filesystem.protocol, filesystem, clobber=True)
     with pytest.raises(SourceUnavailableError, match=rf"x.csv: the file cannot be reached \({reason}"):
         read_bars(f"{filesystem.protocol}://b/x.csv")
+
+
+class Answers(http.server.BaseHTTPRequestHandler):
+    """Answers with the status that the path begins with."""
+
+    def do_GET(self) -> None:
+        """Answer."""
+        self.send_error(int(self.path[1:4]))
+
+    def log_message(self, *_: Any) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def server() -> Iterator[str]:
+    with http.server.HTTPServer(("127.0.0.1", 0), Answers) as running:
+        thread = threading.Thread(target=running.serve_forever, args=(0.01,))
+        thread.start()
+        yield f"http://127.0.0.1:{running.server_port}"
+        running.shutdown()
+        thread.join()
+
+
+@pytest.mark.parametrize(
+    "url", ["http://127.0.0.1:1/x.csv", "https://127.0.0.1:1/x.csv", "ftp://127.0.0.1:1/x.csv"]
+)
+def test_a_server_where_nobody_answers_is_told_from_a_file_that_is_not_there(url: str) -> None:
+    with pytest.raises(
+        SourceUnavailableError, match=r"x\.csv: the file cannot be reached \(.*(127\.0\.0\.1|refused)"
+    ):
+        read_bars(url)
+
+
+@pytest.mark.parametrize("status", [401, 403, 500, 503])
+def test_a_server_that_does_not_give_a_file_out_is_told_from_one_without_it(status: int, server: str) -> None:
+    with pytest.raises(SourceUnavailableError, match=rf"the file cannot be reached \({status}"):
+        read_bars(f"{server}/{status}.csv")
+
+
+@pytest.mark.parametrize("status", [404, 410])
+def test_a_file_that_its_server_does_not_have_does_not_exist(status: int, server: str) -> None:
+    with pytest.raises(InputError, match="the file does not exist"):
+        read_bars(f"{server}/{status}.csv")
+
+
+def test_a_file_below_a_file_does_not_exist(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="the file does not exist"):
+        read_bars(str(tmp_path / "file" / "x.csv"))
 
 
 def test_an_unknown_kind_of_file_and_a_folder_are_refused(tmp_path: Path) -> None:

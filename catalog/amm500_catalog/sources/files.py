@@ -65,6 +65,8 @@ UNITS: Final = ("auto", *UNIT_NS)
 # the years that a count of ns holds
 NS_YEARS: Final = (1678, 2261)
 
+# what a server answers of a file that is not there
+HTTP_GONE: Final = (404, 410)
 # what a damaged file raises, each format and compression in its own way
 UNREADABLE: Final = (
     pd.errors.EmptyDataError, pd.errors.ParserError, pa.ArrowException, UnicodeDecodeError,
@@ -309,19 +311,32 @@ def _found(path: str, name: str, options: dict[str, Any]) -> tuple[fsspec.Abstra
         raise InputError(
             f"the file's filesystem cannot be opened ({_first_line(e)})", name, "a path or fsspec URL"
         ) from e
+    except Exception as e:  # one that connects as it is made has errors of its own
+        raise SourceUnavailableError(f"{name}: the file cannot be reached ({_first_line(e)})") from e
     try:
-        is_there = fs.exists(fs_path)
-        is_folder = is_there and fs.isdir(fs_path)
-        is_empty = is_there and not is_folder and fs.size(fs_path) == 0
+        fs.info(fs_path)
+        is_folder = fs.isdir(fs_path)
+        is_empty = not is_folder and fs.size(fs_path) == 0
+    except (FileNotFoundError, NotADirectoryError) as e:
+        if cause := _failure(fs, e):
+            raise _unreached(fs, name, cause) from e
+        raise InputError("the file does not exist", name, "a CSV or Parquet file of bars") from e
     except Exception as e:  # every filesystem has errors of its own: no network, no credentials
         raise _unreached(fs, name, e) from e
-    if not is_there:
-        raise InputError("the file does not exist", name, "a CSV or Parquet file of bars")
     if is_folder:
         raise InputError("this is a folder", name, "one CSV or Parquet file of bars")
     if is_empty:
         raise InputError("the file is empty", name, "a header and at least two bars")
     return fs, fs_path
+
+
+def _failure(fs: fsspec.AbstractFileSystem, missing: OSError) -> Exception | None:
+    """Return why a file was not found where that is not that it is not there: over HTTP, whatever fails is told as no such file."""
+    cause = missing.__cause__
+    is_http = isinstance(fs.protocol, tuple) and "http" in fs.protocol
+    if not is_http or not isinstance(cause, Exception) or getattr(cause, "status", None) in HTTP_GONE:
+        return None
+    return cause
 
 
 def _unreached(fs: fsspec.AbstractFileSystem, name: str, error: Exception) -> Exception:
