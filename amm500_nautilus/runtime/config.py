@@ -49,6 +49,7 @@ from amm500_nautilus.runtime.patterns import DURATION
 from amm500_nautilus.runtime.patterns import NAME
 from amm500_nautilus.runtime.patterns import REDIS_URL
 from amm500_nautilus.runtime.patterns import TOKEN
+from amm500_nautilus.runtime.patterns import UNITS_S
 from amm500_nautilus.runtime.patterns import VENUE_URL
 from amm500_nautilus.runtime.sweep.config import SweepSection
 from amm500_nautilus.simulation.config import FillConfig
@@ -68,6 +69,8 @@ MOST = 10**12
 # what the exchange's calendar and times in nanoseconds hold with room to spare
 FIRST_YEAR = 1970
 LAST_YEAR = 2100
+# a run without an end is planned for so long, and none may be longer
+MOST_RUN_DAYS = 400
 Amount = Annotated[float, Field(gt=0, le=MOST)]
 Coin = Annotated[str, COIN]
 # YAML reads an unquoted date as a date
@@ -343,7 +346,7 @@ class LiveSection(Section):
     """
     What a run on the wall clock needs beside the rest.
 
-    ``duration`` is ``120s``, ``30m``, ``6h`` or ``7d``; without it the run goes on until it is stopped, and a restart keeps the end.
+    ``duration`` is ``120s``, ``30m``, ``6h`` or ``7d``, ``400d`` at most; without it the run goes on until it is stopped, and a restart keeps the end.
     ``on_end`` is what becomes of a position when it ends: ``hold`` by default in live, ``flatten`` elsewhere. ``url`` is the venue in
     place of the mode's own (the main network for paper and live, the test network for testnet). ``state_dir`` keeps what outlives a
     run (``runs/state/<name>`` by default): the journal, and a paper account, which is taken up again unless ``resume`` is false. A
@@ -378,6 +381,14 @@ class LiveSection(Section):
     paper_runs: Annotated[str, Field(min_length=1)] = "runs"
     deadman_secs: Annotated[int, Field(ge=10, le=3_600)] | Literal[0] = 60
     adopt_foreign: bool = False
+
+    @field_validator("duration")
+    @classmethod
+    def _bounded(cls, duration: str | None) -> str | None:
+        longest_s = MOST_RUN_DAYS * UNITS_S["d"]
+        if duration is not None and float(duration[:-1]) * UNITS_S[duration[-1]] > longest_s:
+            raise ValueError(f"allowed: {MOST_RUN_DAYS}d at most, or null for a run without an end")
+        return duration
 
 
 class RunConfig(Section):

@@ -5,6 +5,7 @@ from typing import Any
 from pydantic import Field
 
 
+UNITS_S = {"s": 1.0, "m": 60.0, "h": 3_600.0, "d": 86_400.0}
 # a pattern, and what it allows
 WORDS: dict[str, str] = {}
 

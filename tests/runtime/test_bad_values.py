@@ -21,6 +21,8 @@ from tests.end_to_end.market import write_bars
         ("data.catalog=''", "data.catalog"),
         ("market.daily_volume=1.0e+12", "should be less than or equal to 10000000000"),
         ("simulator.daily_volume=1.0e+12", "above 0, 10,000,000,000 at most"),
+        ("live.duration=999999d", "live.duration = '999999d': allowed: 400d at most, or null"),
+        ("live.duration=999999h", "live.duration = '999999h': allowed: 400d at most, or null"),
         ("data.duplicates=drop", "data.duplicates is read by source file alone"),
         ("account.leverage=true", "leverage is true; allowed: a number"),
         ("strategy.quoting.ladder.levels=true", "levels is true; allowed: a number"),

@@ -17,11 +17,12 @@ from nautilus_trader.model.identifiers import TraderId
 
 from amm500_nautilus.config import MarketMakerConfig
 from amm500_nautilus.quoting.config import QuotingConfig
+from amm500_nautilus.runtime.config import MOST_RUN_DAYS
 from amm500_nautilus.runtime.config import RunConfig
 from amm500_nautilus.runtime.models import build
 from amm500_nautilus.runtime.node.desk import Desk
 from amm500_nautilus.runtime.node.redis_cache import cache_config
-from amm500_nautilus.runtime.node.state_folder import UNITS_S
+from amm500_nautilus.runtime.patterns import UNITS_S
 from amm500_nautilus.runtime.record.live import record_dir
 from hyperliquid_hip3.config import HyperliquidDataClientConfig
 from hyperliquid_hip3.constants import VENUE
@@ -31,7 +32,7 @@ from hyperliquid_hip3.instruments import instrument_id
 
 YEAR_S = 31_536_000.0
 # a run without an end is planned for so long; its report goes by when it really ended
-OPEN_END_S = 400 * 86_400.0
+OPEN_END_S = MOST_RUN_DAYS * 86_400.0
 ORDER_RATE = "1000/00:00:01"
 
 

@@ -1,9 +1,7 @@
 """The sessions that a run on the wall clock quotes by: those of the index, on the exchange's own markets."""
 
-from amm500_catalog.errors import InputError
 from amm500_nautilus.runtime.config import REAL_MODES
 from amm500_nautilus.runtime.config import RunConfig
-from amm500_nautilus.runtime.node.assembly import OPEN_END_S
 from amm500_nautilus.runtime.node.assembly import seconds_of
 from amm500_nautilus.runtime.node.lock import NETWORKS
 from amm500_nautilus.runtime.node.lock import network_of
@@ -37,17 +35,8 @@ def trading_hours(config: RunConfig, start_ns: int) -> tuple[Session, ...]:
     start_ns : int
         When the run begins, ns UTC.
 
-    Raises
-    ------
-    InputError
-        If the run is to be longer than the calendar is asked for.
-
     """
     if not hears_exchange(config):
         return ()
     seconds = seconds_of(config.live.duration)
-    if seconds > OPEN_END_S:
-        raise InputError(
-            str(config.live.duration), "live.duration", f"{OPEN_END_S / 86_400:.0f}d at most, or none at all"
-        )
     return session_spans(((start_ns - BEFORE_NS, start_ns + int(seconds) * NS + AFTER_NS),))

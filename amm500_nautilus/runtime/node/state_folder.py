@@ -3,10 +3,10 @@
 from pathlib import Path
 
 from amm500_nautilus.runtime.config import RunConfig
+from amm500_nautilus.runtime.patterns import UNITS_S
 
 
 STATE_FOLDER = Path("runs") / "state"
-UNITS_S = {"s": 1.0, "m": 60.0, "h": 3_600.0, "d": 86_400.0}
 
 
 def state_folder(config: RunConfig) -> Path:
