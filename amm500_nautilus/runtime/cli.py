@@ -17,6 +17,10 @@ from amm500_nautilus.runtime.research import cli as research_cli
 from amm500_nautilus.runtime.subcommand import Handler
 
 
+# what runs until it is told to stop, and stops in a way of its own
+HEAR_SIGTERM = ("dashboard", "record", "start", "supervise")
+
+
 def build_parser() -> argparse.ArgumentParser:
     """Return the parser of every subcommand, in the order in which ``--help`` lists them."""
     parser = argparse.ArgumentParser(
@@ -47,4 +51,4 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit code."""
     args = build_parser().parse_args(argv)
     handler: Handler = args.handler
-    return guarded(lambda: handler(args))
+    return guarded(lambda: handler(args), hears_sigterm=args.command not in HEAR_SIGTERM)

@@ -546,7 +546,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         print_summary(result.summary, result.run_dir)
         return HALTED if result.is_halted else DONE
 
-    return guarded(job)
+    # the node stops in its own way, and before there is one SIGTERM ends the process as a supervisor expects
+    return guarded(job, hears_sigterm=False)
 
 
 __all__ = [

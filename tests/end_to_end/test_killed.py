@@ -28,6 +28,8 @@ def on_minute(self, ts_ns):
         os.kill(os.getpid(), signal.SIGKILL)
 RunRecorder.on_minute = on_minute
 """
+# is told to end there, and so says what it leaves
+TOLD_IN_THE_RUN = IN_THE_RUN.replace("SIGKILL", "SIGTERM")
 # dies when the market is simulated but its dataset not yet published
 IN_THE_SIMULATION = """
 import amm500_nautilus.runtime.data as data
@@ -45,17 +47,17 @@ sys.exit(main(sys.argv[1:]))
 """
 
 
-def run_dying(patch: str, line: list[str]) -> int:
+def run_dying(patch: str, line: list[str]) -> "subprocess.CompletedProcess[str]":
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in sys.path if path)}
-    done = subprocess.run(
+    return subprocess.run(
         [sys.executable, "-c", DYING.format(patch=patch), *line],
         cwd=ROOT,
         env=environment,
         capture_output=True,
+        text=True,
         timeout=200,
         check=False,
     )
-    return done.returncode
 
 
 @pytest.mark.slow
@@ -63,7 +65,7 @@ def test_a_run_killed_while_writing_keeps_its_unfinished_name_and_the_next_one_w
     hour: Hour, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "run"
-    assert run_dying(IN_THE_RUN, arguments(hour.bars, hour.store, out, *EAGER)) == -signal.SIGKILL
+    assert run_dying(IN_THE_RUN, arguments(hour.bars, hour.store, out, *EAGER)).returncode == -signal.SIGKILL
     assert not out.exists()
     partial = tmp_path / "run.partial"
     assert (partial / "config.yaml").is_file()
@@ -79,8 +81,16 @@ def test_a_run_killed_while_writing_keeps_its_unfinished_name_and_the_next_one_w
 def test_a_run_killed_while_it_makes_its_data_loses_nothing(hour: Hour, tmp_path: Path) -> None:
     store = tmp_path / "store"
     line = arguments(hour.bars, store, tmp_path / "run", *EAGER)
-    assert run_dying(IN_THE_SIMULATION, line) == -signal.SIGKILL
+    assert run_dying(IN_THE_SIMULATION, line).returncode == -signal.SIGKILL
     assert not (tmp_path / "run").exists()
     assert not (tmp_path / "run.partial").exists()
     assert backtest(hour.bars, store, tmp_path / "run", *EAGER) == 0
     assert summary_of(tmp_path / "run")["result_hash"] == summary_of(hour.out)["result_hash"]
+
+
+@pytest.mark.slow
+def test_a_run_told_to_end_says_so_and_keeps_its_unfinished_name(hour: Hour, tmp_path: Path) -> None:
+    done = run_dying(TOLD_IN_THE_RUN, arguments(hour.bars, hour.store, tmp_path / "run", *EAGER))
+    said = "terminated; a run directory that was begun keeps its .partial name\n"
+    assert (done.returncode, done.stdout, done.stderr) == (143, "", said)
+    assert [path.name for path in tmp_path.iterdir()] == ["run.partial"]

@@ -1,6 +1,8 @@
 """Values that no run can have, and what a disk refuses: one sentence and the exit code that says whose it is to mend."""
 
 import errno
+import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -139,3 +141,25 @@ def test_an_interrupted_command_says_so(capsys: pytest.CaptureFixture[str]) -> N
 
     assert exits.guarded(job) == exits.INTERRUPTED
     assert capsys.readouterr().err == "interrupted; a run directory that was begun keeps its .partial name\n"
+
+
+def test_a_command_told_to_end_says_so_and_hears_no_more_after(capsys: pytest.CaptureFixture[str]) -> None:
+    before = signal.getsignal(signal.SIGTERM)
+
+    def job() -> int:
+        os.kill(os.getpid(), signal.SIGTERM)
+        return exits.DONE
+
+    assert exits.guarded(job) == exits.TERMINATED
+    assert capsys.readouterr().err == "terminated; a run directory that was begun keeps its .partial name\n"
+    assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_what_hears_its_own_end_is_left_alone() -> None:
+    before = signal.getsignal(signal.SIGTERM)
+
+    def job() -> int:
+        assert signal.getsignal(signal.SIGTERM) is before
+        return exits.DONE
+
+    assert exits.guarded(job, hears_sigterm=False) == exits.DONE
