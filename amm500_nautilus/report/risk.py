@@ -1,6 +1,7 @@
 """What the risk engine decided in a run: its file, and its figures in the summary."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -46,19 +47,20 @@ class RiskStream:
         )
 
 
-def risk_figures(run_dir: Path, end_ns: int) -> dict[str, Any]:
+def risk_figures(run_dir: Path, end_ns: int, sessions: Sequence[tuple[int, int]] = ()) -> dict[str, Any]:
     """
     Return the summary's risk section from a run's file; empty for a run that has none.
 
-    ``final_state`` at the end; ``states`` the share of time from the first decision to ``end_ns`` in each state; ``fired`` how
-    often each reason was raised; ``refused_orders`` by reason; ``reductions`` by reason; ``levels`` how often each was entered.
+    ``final_state`` at the end; ``states`` the share in each state of the session time from the first decision to ``end_ns`` (a pause
+    over a closed night is no pause); ``fired`` how often each reason was raised; ``refused_orders`` by reason; ``reductions`` by
+    reason; ``levels`` how often each was entered. ``sessions`` are ``(open, close)`` in UTC ns, in order; none at all is always.
     """
     path = run_dir / RISK_FILE
     if not path.exists():
         return {}
     frame = pd.read_csv(path, keep_default_na=False)
     states = frame[frame["subject"] == STATE]
-    spans = states["ts_ns"].shift(-1, fill_value=end_ns) - states["ts_ns"]
+    spans = _session_time(states["ts_ns"], states["ts_ns"].shift(-1, fill_value=end_ns), sessions)
     total = float(spans.sum())
     shares = spans.groupby(states["reason"]).sum() / total if total > 0 else spans.iloc[:0]
     orders = frame[(frame["subject"] == "order") & (frame["approved"] == 0)]
@@ -73,6 +75,14 @@ def risk_figures(run_dir: Path, end_ns: int) -> dict[str, Any]:
         "reductions": _counts(frame[frame["subject"] == "reduce"]),
         "levels": _counts(frame[frame["subject"] == "level"]),
     }
+
+
+def _session_time(begins: Any, ends: Any, sessions: Sequence[tuple[int, int]]) -> Any:
+    """Return how much of each span from begin to end lies in sessions; all of it where there are none."""
+    spans = ends - begins if not sessions else begins * 0
+    for opened, closed in sessions:
+        spans = spans + (ends.clip(upper=closed) - begins.clip(lower=opened)).clip(lower=0)
+    return spans
 
 
 def _counts(frame: pd.DataFrame) -> dict[str, int]:

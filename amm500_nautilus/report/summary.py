@@ -120,7 +120,7 @@ def summarize(run_dir: str | Path, context: ReportContext) -> dict[str, Any]:
         "budget": _budget(run, context, pnl["total"], day),
         "account": account_figures(run, context.collateral),
         "liquidations": liquidation_figures(run),
-        "risk": risk_figures(run.path, context.end_ns),
+        "risk": risk_figures(run.path, context.end_ns, run.session_bounds()),
         "volatility": {h: _mean(floats(run.equity, f"vol_{h}")) for h in VOL_HORIZONS},
         "blocks": {
             "count": blocks.blocks,

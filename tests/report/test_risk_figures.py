@@ -71,6 +71,19 @@ def test_shares_of_time_count_from_the_first_state_to_the_end(tmp_path: Path) ->
     assert found["final_state"] == "HALTED"
 
 
+def test_a_pause_over_a_closed_night_is_no_pause(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        said(0, "state", "RUNNING", approved=True),
+        said(38, "state", "PAUSED"),
+        said(82, "state", "RUNNING", approved=True),
+    )
+    sessions = [(T0 + a * SECOND, T0 + b * SECOND) for a, b in ((0, 40), (80, 100))]
+    # of 60 open seconds 38 and 18 running; 2 before the close and 2 after the open paused
+    found = risk_figures(tmp_path, T0 + 100 * SECOND, sessions)
+    assert found["states"] == pytest.approx({"RUNNING": 56 / 60, "PAUSED": 4 / 60})
+
+
 def test_reasons_count_when_they_begin_and_refusals_with_what_they_stand_for(tmp_path: Path) -> None:
     write(
         tmp_path,
