@@ -123,7 +123,17 @@ class Ledger:
             If the mode is, an amount is negative, or it is to be a sub-account and a vault at once.
 
         """
-        user = address.lower()
+        holder = self._holder_of(address.lower(), house=house, mode=mode, master=master, leader=leader)
+        for dex, amount in (deposits or {}).items():
+            self.deposit(holder, dex, amount, now_ms)
+        for token, amount in (spot or {}).items():
+            self.universe.token(token)
+            self.change_spot(holder, token, amount)
+        return holder
+
+    def _holder_of(
+        self, user: str, *, house: bool, mode: str | None, master: str | None, leader: str | None
+    ) -> Holder:
         wanted = self.mode_default if mode is None else mode
         if wanted not in MODES:
             raise ValueError(f"`mode` was {wanted!r}, must be one of {', '.join(MODES)}")
@@ -131,19 +141,13 @@ class Ledger:
             raise ValueError("an account is a sub-account or a vault, not both")
         holder = self.holders.get(user)
         if holder is None:
-            holder = Holder(
+            holder = self.holders[user] = Holder(
                 user,
                 house=house,
                 mode=wanted,
                 master=None if master is None else master.lower(),
                 leader=None if leader is None else leader.lower(),
             )
-            self.holders[user] = holder
-        for dex, amount in (deposits or {}).items():
-            self.deposit(holder, dex, amount, now_ms)
-        for token, amount in (spot or {}).items():
-            self.universe.token(token)
-            self.change_spot(holder, token, amount)
         return holder
 
     def has(self, address: str) -> bool:
