@@ -61,7 +61,7 @@ def venue_lines(summary: dict[str, Any]) -> list[str]:
             f"to {account['equity_end_usd']:,.2f}, net PnL {account['net_pnl_usd']:+,.4f}, of which the collateral's own price "
             f"{account['collateral_effect_usd']:+,.4f}"
         )
-    if account and account.get("position_end"):
+    if account and account.get("position_end") and account.get("position_value_end") is not None:
         lines.append(
             f"still held at the end: {account['position_end']:+,.6g} contracts, {account['position_value_end']:+,.2f} {account['collateral']} "
             "at the last mid, where the equity values them; closing them would cost spread and fee"

@@ -94,6 +94,9 @@ SUMMARIES = [
         with_value([], "markouts_bps"), "'markouts_bps' is []", ("report",), id="markouts in a list"
     ),
     pytest.param(without("account", "transfers"), "has no 'account.transfers'", ("report",), id="account"),
+    pytest.param(
+        with_value("x", "account", "position_end"), "'account.position_end' is 'x'", ("report",), id="held"
+    ),
     pytest.param(with_value(None, "limits"), "'limits' is None", ("report",), id="limits of nothing"),
     pytest.param(without("liquidations", "acts"), "has no 'liquidations.acts'", ("report",), id="no acts"),
 ]
@@ -121,6 +124,9 @@ def test_what_a_summary_lacks_is_named(
 def test_a_summary_of_an_older_run_is_still_reported(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = run / "summary.json"
     summary = json.loads(path.read_text(encoding="utf-8"))
+    del summary["account"]["position_end"], summary["account"]["position_value_end"]
+    path.write_text(json.dumps(summary), encoding="utf-8")
+    assert cli.main(["report", str(run)]) == 0
     for name in ("account", "liquidations", "limits", "mode", "risk", "blocks"):
         del summary[name]
     path.write_text(json.dumps(summary), encoding="utf-8")
