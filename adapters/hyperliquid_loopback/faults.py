@@ -3,7 +3,6 @@
 import random
 import threading
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import dataclass
 from dataclasses import fields
 from dataclasses import replace
@@ -85,7 +84,7 @@ class Faults:
         self._knobs: dict[str, Knob] = {}
         self._draws: dict[str, random.Random] = {}
         self._lock = threading.Lock()
-        self.on_change: Callable[[], None] | None = None
+        self._taken_back: Counter[str] = Counter()
 
     def set(
         self,
@@ -115,7 +114,6 @@ class Faults:
                 self._knobs.pop(name, None)
             else:
                 self._knobs[name] = knob
-        self._tell()
 
     def clear(self, name: str | None = None) -> None:
         """Take one fault back, or all."""
@@ -124,7 +122,12 @@ class Faults:
                 self._knobs.clear()
             else:
                 self._knobs.pop(name, None)
-        self._tell()
+            self._taken_back.update(NAMES if name is None else (name,))
+
+    def times_cleared(self, name: str) -> int:
+        """Return how often a fault was taken back: what it holds is then let go."""
+        with self._lock:
+            return self._taken_back[name]
 
     def strike(self, name: str, *about: str) -> Knob | None:
         """
@@ -187,10 +190,6 @@ class Faults:
         if name not in self._draws:
             self._draws[name] = random.Random(f"{self.seed} {name}")  # noqa: S311 - chances, not secrets
         return self._draws[name].random()
-
-    def _tell(self) -> None:
-        if self.on_change is not None:
-            self.on_change()
 
 
 class CountedFaults(Faults):

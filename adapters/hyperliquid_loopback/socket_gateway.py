@@ -80,6 +80,11 @@ class SocketGateway:
             if now_ms - session.last_sent_ms >= self._silence_ms:
                 session.abort()
 
+    def let_late_go(self) -> None:
+        """Send what is held back by a fault that was taken back."""
+        for session in list(self.sessions.values()):
+            session.let_go()
+
     def cut_all(self) -> int:
         """Cut every socket without a close frame and return how many there were."""
         open_now = list(self.sessions.values())

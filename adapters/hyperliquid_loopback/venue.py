@@ -348,6 +348,7 @@ class LoopbackVenue:
         self.feeds.publish(events)
         self.feeds.tick(now_ms)
         if self._sockets is not None:
+            self._sockets.let_late_go()
             self._sockets.cut_silent(now_ms)
         return events
 

@@ -262,8 +262,11 @@ def traded_frames(venue, client, count):
     for number in range(1, count + 1):
         venue.flow.take(1, venue.flow.size / 1_000 * number)
         venue.advance(70)
-    frames = [each for each in client.settle() if each["channel"] == "trades"]
-    return [each["data"][0]["sz"] for each in frames]
+    return traded_sizes(client)
+
+
+def traded_sizes(client):
+    return [each["data"][0]["sz"] for each in client.settle() if each["channel"] == "trades"]
 
 
 @pytest.fixture
@@ -290,6 +293,19 @@ def test_a_duplicated_frame_comes_twice(venue, trades):
 def test_a_late_frame_is_overtaken_by_as_many_as_ordered(venue, trades):
     venue.faults.set("ws_late", only="trades", value=2)
     assert trades(4) == ["0.02", "0.03", "0.01", "0.04"]
+
+
+def test_a_late_frame_that_nothing_overtakes_comes_when_the_fault_is_taken_back(venue, client, trades):
+    venue.faults.set("ws_late", only="trades", times=2)
+    assert trades(2) == []
+    venue.faults.clear("ws_drop")
+    venue.advance(70)
+    assert traded_sizes(client) == []
+
+    venue.faults.clear("ws_late")
+    venue.advance(70)
+
+    assert traded_sizes(client) == ["0.01", "0.02"]
 
 
 def test_a_fault_of_one_channel_leaves_the_others(venue, client, trades):
