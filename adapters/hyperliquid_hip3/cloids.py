@@ -5,7 +5,6 @@ The venue carries 16 bytes for an order's owner. They are a hash of the client o
 way back needs a memory: a bounded table, filled from the cache's orders and from a file that is only appended to.
 """
 
-import os
 from collections import OrderedDict
 from collections.abc import Iterable
 from pathlib import Path
@@ -14,15 +13,10 @@ from typing import Self
 
 from nautilus_trader.core import nautilus_pyo3
 
-from hyperliquid_hip3.errors import HyperliquidError
-from hyperliquid_hip3.state_files import append_whole
-from hyperliquid_hip3.state_files import sync
-from hyperliquid_hip3.state_files import write_anew
+from hyperliquid_hip3.line_file import LineFile
 
 
 DEFAULT_LIMIT: Final = 50_000
-# the file may grow to so many times its bound before it is written anew
-SLACK: Final = 2
 HEX_DIGITS: Final = frozenset("0123456789abcdef")
 CLOID_CHARACTERS: Final = 34
 
@@ -57,12 +51,9 @@ class CloidBook:
         self._limit = limit
         self._keys: OrderedDict[str, str] = OrderedDict()
         self._cloids: dict[str, str] = {}
-        self._path = path
-        self._file = -1
-        self._unwritten: list[str] = []
-        self._lines = 0
-        if path is not None:
-            self._load(path)
+        self._file = None if path is None else LineFile(path, "order ids", limit=limit)
+        if self._file is not None:
+            self._load(self._file)
 
     def __enter__(self) -> Self:
         return self
@@ -80,8 +71,8 @@ class CloidBook:
             return known
         cloid = cloid_of(client_order_id)
         self._remember(client_order_id, cloid)
-        if self._file >= 0:
-            self._unwritten.append(f"{cloid} {client_order_id}\n")
+        if self._file is not None:
+            self._file.queue(f"{cloid} {client_order_id}")
         return cloid
 
     def add_all(self, client_order_ids: Iterable[str]) -> None:
@@ -105,22 +96,13 @@ class CloidBook:
             If the file cannot be written.
 
         """
-        if not self._unwritten or self._file < 0:
-            return
-        content = "".join(self._unwritten).encode()
-        try:
-            append_whole(self._file, content, f"the file of order ids {self._path}")
-        except HyperliquidError:
-            # kept for when there is room again, but no more than is remembered
-            del self._unwritten[: -self._limit]
-            raise
-        self._lines += len(self._unwritten)
-        self._unwritten.clear()
+        if self._file is not None:
+            self._file.flush()
 
     @property
     def wants_compaction(self) -> bool:
         """Whether the file holds twice what is remembered; :meth:`compact` then writes it anew, at a quiet time."""
-        return self._file >= 0 and self._lines > SLACK * self._limit
+        return self._file is not None and self._file.wants_compaction
 
     def compact(self) -> None:
         """
@@ -132,14 +114,8 @@ class CloidBook:
             If it cannot be written.
 
         """
-        if self._path is None or self._file < 0:
-            return
-        self.flush()
-        content = "".join(f"{cloid} {key}\n" for cloid, key in self._keys.items())
-        write_anew(self._path, content, f"the file of order ids {self._path}")
-        os.close(self._file)
-        self._file = _opened(self._path)
-        self._lines = len(self._keys)
+        if self._file is not None:
+            self._file.rewrite(f"{cloid} {key}" for cloid, key in self._keys.items())
 
     def close(self) -> None:
         """
@@ -151,28 +127,15 @@ class CloidBook:
             If something is left that cannot be written; the file is closed all the same.
 
         """
-        if self._file < 0:
-            return
-        try:
-            self.flush()
-            sync(self._file, f"the file of order ids {self._path}")
-        finally:
-            os.close(self._file)
-            self._file = -1
+        if self._file is not None:
+            self._file.close()
 
-    def _load(self, path: Path) -> None:
-        self._file = _opened(path)
-        content = path.read_bytes()
-        # a process killed in the middle of a write leaves half a line at the end
-        complete = content[: content.rfind(b"\n") + 1]
-        if len(complete) != len(content):
-            os.ftruncate(self._file, len(complete))
-        for line in complete.decode(errors="replace").splitlines():
+    def _load(self, file: LineFile) -> None:
+        for line in file.read():
             cloid, _, key = line.partition(" ")
-            self._lines += 1
             if len(cloid) == CLOID_CHARACTERS and key and HEX_DIGITS.issuperset(cloid[2:]):
                 self._remember(key, cloid)
-        if self.wants_compaction:
+        if file.wants_compaction:
             self.compact()
 
     def _remember(self, client_order_id: str, cloid: str) -> None:
@@ -181,10 +144,3 @@ class CloidBook:
         if len(self._keys) > self._limit:
             _, oldest = self._keys.popitem(last=False)
             del self._cloids[oldest]
-
-
-def _opened(path: Path) -> int:
-    try:
-        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    except OSError as error:
-        raise HyperliquidError(f"the file of order ids {path} cannot be opened: {error.strerror}") from error

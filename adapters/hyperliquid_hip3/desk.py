@@ -40,9 +40,9 @@ from hyperliquid_hip3.effects import Orphan
 from hyperliquid_hip3.errors import HyperliquidError
 from hyperliquid_hip3.errors import PayloadError
 from hyperliquid_hip3.errors import SigningError
+from hyperliquid_hip3.fill_ledger import FillLedger
 from hyperliquid_hip3.fill_order import in_order
 from hyperliquid_hip3.notices import NoticeKind
-from hyperliquid_hip3.reconcile import FillLedger
 from hyperliquid_hip3.repeats import CancelRepeats
 from hyperliquid_hip3.replies import Accepted as ActionAccepted
 from hyperliquid_hip3.replies import FilledNow

@@ -10,8 +10,8 @@ from typing import Protocol
 
 from hyperliquid_hip3.effects import Effect
 from hyperliquid_hip3.errors import HyperliquidError
+from hyperliquid_hip3.fill_ledger import OVERLAP_MS
 from hyperliquid_hip3.notices import NoticeKind
-from hyperliquid_hip3.reconcile import OVERLAP_MS
 from hyperliquid_hip3.shelf import OrderShelf
 from hyperliquid_hip3.tracking import OrderTrack
 from hyperliquid_hip3.tracking import Phase

@@ -35,13 +35,13 @@ from hyperliquid_hip3.desk_owner import DeskOwner
 from hyperliquid_hip3.drift import DriftWatch
 from hyperliquid_hip3.errors import HyperliquidError
 from hyperliquid_hip3.errors import TransportError
+from hyperliquid_hip3.fill_ledger import FillLedger
 from hyperliquid_hip3.instruments import declared_modes
 from hyperliquid_hip3.instruments import declared_table
 from hyperliquid_hip3.nonces import NonceCounter
 from hyperliquid_hip3.notices import NoticeKind
 from hyperliquid_hip3.notices import Purchase
 from hyperliquid_hip3.providers import HyperliquidInstrumentProvider
-from hyperliquid_hip3.reconcile import FillLedger
 from hyperliquid_hip3.replies import Refused
 from hyperliquid_hip3.replies import RejectionKind
 from hyperliquid_hip3.sender import ActionSender

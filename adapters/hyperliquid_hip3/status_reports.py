@@ -18,10 +18,10 @@ from nautilus_trader.model.identifiers import ClientOrderId
 from nautilus_trader.model.identifiers import InstrumentId
 
 from hyperliquid_hip3.errors import HyperliquidError
+from hyperliquid_hip3.fill_ledger import OVERLAP_MS
 from hyperliquid_hip3.fill_order import in_order
 from hyperliquid_hip3.notices import NoticeKind
 from hyperliquid_hip3.opening import opening_of
-from hyperliquid_hip3.reconcile import OVERLAP_MS
 from hyperliquid_hip3.reconcile import Reports
 from hyperliquid_hip3.reconcile import average_price
 from hyperliquid_hip3.reconcile import fill_reason

@@ -37,12 +37,9 @@ from amm500_nautilus.report.recorder import RunRecorder
 from amm500_nautilus.report.summary import write_summary
 from amm500_nautilus.report.tearsheet import write_tearsheet
 from amm500_nautilus.report.terminal import print_summary
-from amm500_nautilus.report.types import BudgetFacts
 from amm500_nautilus.report.types import ReportContext
-from amm500_nautilus.report.types import TargetLevels
 from amm500_nautilus.research.shock import under_shock
 from amm500_nautilus.research.stress import shock_of
-from amm500_nautilus.risk.budget import GROWTH_SHARE
 from amm500_nautilus.risk.check import FullLadder
 from amm500_nautilus.risk.engine import RiskEngine
 from amm500_nautilus.runtime.config import RunConfig
@@ -54,6 +51,8 @@ from amm500_nautilus.runtime.data import resolve_market
 from amm500_nautilus.runtime.data import under_scenario
 from amm500_nautilus.runtime.exits import DONE
 from amm500_nautilus.runtime.exits import guarded
+from amm500_nautilus.runtime.facts import budget_facts
+from amm500_nautilus.runtime.facts import target_levels
 from amm500_nautilus.runtime.forecast.use import attach_forecast
 from amm500_nautilus.runtime.forecast.use import forecast_report
 from amm500_nautilus.runtime.forecast.use import forecast_words
@@ -431,8 +430,6 @@ def report_context(
     """Return what the summary needs beside the run's files."""
     info = dataset.info
     day_seconds, per_year = TRADING_DAYS[info.params.get("hours", "always")]
-    budget = build(config.strategy.budget)
-    report = config.report
     return ReportContext(
         name=config.name,
         source=info.source,
@@ -447,19 +444,8 @@ def report_context(
         day_seconds=day_seconds,
         sessions_per_year=per_year,
         model=config.strategy.quoting.model,
-        targets=TargetLevels(
-            sharpe=report.target_sharpe,
-            trades_per_day=report.target_trades_per_day,
-            maker_ratio=report.target_maker_ratio,
-            max_drawdown=report.target_max_drawdown,
-            max_margin_ratio=report.target_max_margin_ratio,
-        ),
-        budget=BudgetFacts(
-            enabled=budget.enabled,
-            initial_actions=budget.initial_actions,
-            credit_per_usd=budget.credit_per_usd
-            * (GROWTH_SHARE if market.growth_mode and market.dex else 1.0),
-        ),
+        targets=target_levels(config),
+        budget=budget_facts(config, growth_mode=market.growth_mode and bool(market.dex)),
         wall_seconds=wall_seconds,
         engine_seconds=engine_seconds,
         events=events,

@@ -24,10 +24,7 @@ from amm500_nautilus.report.recorder import RunRecorder
 from amm500_nautilus.report.summary import write_summary
 from amm500_nautilus.report.tearsheet import write_tearsheet
 from amm500_nautilus.report.terminal import print_summary
-from amm500_nautilus.report.types import BudgetFacts
 from amm500_nautilus.report.types import ReportContext
-from amm500_nautilus.report.types import TargetLevels
-from amm500_nautilus.risk.budget import GROWTH_SHARE
 from amm500_nautilus.risk.types import Act
 from amm500_nautilus.risk.types import RiskState
 from amm500_nautilus.runtime.backtest import check_ladder
@@ -37,10 +34,11 @@ from amm500_nautilus.runtime.config import load_config
 from amm500_nautilus.runtime.exits import DONE
 from amm500_nautilus.runtime.exits import HALTED
 from amm500_nautilus.runtime.exits import guarded
+from amm500_nautilus.runtime.facts import budget_facts
+from amm500_nautilus.runtime.facts import target_levels
 from amm500_nautilus.runtime.forecast.use import attach_forecast
 from amm500_nautilus.runtime.forecast.use import forecast_report
 from amm500_nautilus.runtime.forecast.use import forecast_words
-from amm500_nautilus.runtime.models import build
 from amm500_nautilus.runtime.node.assembly import dispose
 from amm500_nautilus.runtime.node.assembly import node_config
 from amm500_nautilus.runtime.node.assembly import seconds_of
@@ -396,7 +394,6 @@ class LiveRun:
 
     def _context(self, start_ns: int, end_ns: int, engine_s: float, decisions: int) -> ReportContext:
         config, info = self._config, self._market.instrument.info
-        budget, report = build(config.strategy.budget), config.report
         about = self._desk.about()
         return ReportContext(
             name=config.name,
@@ -411,18 +408,8 @@ class LiveRun:
             description=about.description,
             defaults=(*about.defaults, *self.notes, *forecast_words(self._forecast)),
             model=config.strategy.quoting.model,
-            targets=TargetLevels(
-                sharpe=report.target_sharpe,
-                trades_per_day=report.target_trades_per_day,
-                maker_ratio=report.target_maker_ratio,
-                max_drawdown=report.target_max_drawdown,
-                max_margin_ratio=report.target_max_margin_ratio,
-            ),
-            budget=BudgetFacts(
-                enabled=budget.enabled,
-                initial_actions=budget.initial_actions,
-                credit_per_usd=budget.credit_per_usd * (GROWTH_SHARE if info.get("growth_mode") else 1.0),
-            ),
+            targets=target_levels(config),
+            budget=budget_facts(config, growth_mode=bool(info.get("growth_mode"))),
             wall_seconds=(time.time_ns() - self._began_ns) / NS,
             engine_seconds=engine_s,
             events=decisions,

@@ -89,11 +89,12 @@ def test_without_a_file_nothing_is_written():
 def test_a_full_disk_is_an_error_and_nothing_is_forgotten(tmp_path):
     book = CloidBook(tmp_path / "orders")
     book.add("O-1")
-    book._file, real = 10_000, book._file
+    file = book._file
+    file._descriptor, real = 10_000, file._descriptor
 
     with pytest.raises(HyperliquidError, match="cannot be written"):
         book.flush()
 
-    book._file = real
+    file._descriptor = real
     book.close()
     assert len(CloidBook(tmp_path / "orders")) == 1

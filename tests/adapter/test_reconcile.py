@@ -10,8 +10,8 @@ from nautilus_trader.model.identifiers import AccountId
 
 from amm500_catalog import MarketSpec
 from hyperliquid_hip3.errors import HyperliquidError
+from hyperliquid_hip3.fill_ledger import FillLedger
 from hyperliquid_hip3.instruments import make_instrument
-from hyperliquid_hip3.reconcile import FillLedger
 from hyperliquid_hip3.reconcile import Reports
 from hyperliquid_hip3.reconcile import average_price
 from hyperliquid_hip3.reconcile import fill_reason

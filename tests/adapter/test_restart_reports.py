@@ -5,7 +5,7 @@ from decimal import Decimal
 
 import pytest
 
-from hyperliquid_hip3.reconcile import OVERLAP_MS
+from hyperliquid_hip3.fill_ledger import OVERLAP_MS
 from tests.adapter.exec_scene import BUY
 from tests.adapter.exec_scene import SELL
 from tests.adapter.exec_scene import ExecSide
