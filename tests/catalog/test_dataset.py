@@ -8,6 +8,7 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import settings
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from nautilus_trader.model.data import BookOrder
 from nautilus_trader.model.data import FundingRateUpdate
 from nautilus_trader.model.data import IndexPriceUpdate
+from nautilus_trader.model.data import MarkPriceUpdate
 from nautilus_trader.model.data import OrderBookDelta
 from nautilus_trader.model.data import OrderBookDeltas
 from nautilus_trader.model.data import OrderBookDepth10
@@ -216,6 +218,28 @@ def test_a_file_that_is_damaged_while_it_is_read_is_one_sentence(
     Path(store.files(cls, instrument.id.value)[0].path).write_bytes(b"PAR1")
     with pytest.raises(InputError, match=r"the stored file is damaged or half-written"):
         list(dataset.batches())
+
+
+@pytest.mark.parametrize(
+    "cls",
+    [FundingRateUpdate, IndexPriceUpdate, MarkPriceUpdate, TradeTick, OrderBookDepth10, QuoteTick],
+)
+def test_a_single_changed_byte_is_one_sentence_and_never_other_data(
+    store: CatalogStore, instrument: Any, make_streams: Streams, manifest: Manifest, cls: type
+) -> None:
+    store.commit("a", make_streams(5), manifest(5), instruments=[instrument])
+    path = Path(store.files(cls, instrument.id.value)[0].path)
+    whole, group = path.read_bytes(), pq.read_metadata(path).row_group(0)
+    dataset = open_recorded(store, "a")
+    for index in range(group.num_columns):
+        column = group.column(index)
+        # the last byte of a column lies within its last page, past every header
+        start = column.dictionary_page_offset or column.data_page_offset
+        changed = bytearray(whole)
+        changed[start + column.total_compressed_size - 1] ^= 1
+        path.write_bytes(changed)
+        with pytest.raises(InputError, match=r"the stored file is damaged or half-written"):
+            list(dataset.batches())
 
 
 def test_an_import_that_lost_a_file_is_refused(
