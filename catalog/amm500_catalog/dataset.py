@@ -65,6 +65,8 @@ DEFAULT_CHUNK_ROWS: Final = 10_000
 # the decoder runs ahead of its reader without a bound, so a session is asked for no more than this of a file
 SESSION_ROWS: Final = 30_000
 DEPTH_SESSION_ROWS: Final = 10_000
+# rows read at a time to verify their pages
+VERIFIED_ROWS: Final = 1_000
 
 RUST_TYPES: Final = {
     OrderBookDepth10: NautilusDataType.OrderBookDepth10,
@@ -412,8 +414,10 @@ def _decode(path: str, cls: type, start: int, end: int, latency_ns: int) -> Iter
 def _require_unchanged(path: str) -> None:
     # the engine's reader does not look at the checksums of pages, and ends the process at what it cannot make sense of
     with pq.ParquetFile(path, page_checksum_verification=True) as file:
-        for group in range(file.num_row_groups):
-            file.read_row_group(group, use_threads=False)
+        for _ in file.iter_batches(VERIFIED_ROWS, use_threads=False):
+            pass
+    # what it was read into is not wanted again before the next file
+    pa.default_memory_pool().release_unused()
 
 
 def _decode_rust(path: str, cls: type, start: int, end: int, latency_ns: int) -> Iterator[list[Any]]:
