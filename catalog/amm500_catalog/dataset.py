@@ -153,17 +153,24 @@ class CatalogDataset:
             )
         wanted = self.classes or tuple(cls for cls in STREAM_CLASSES if cls is not Bar)
         own = self.info.instrument_id
-        streams = [self._stream(cls, own, start, end) for cls in STREAM_CLASSES if cls in wanted]
+        kinds = [(cls, own) for cls in STREAM_CLASSES if cls in wanted]
         if self.reference_id is not None:
             # first: whoever quotes on the twin's word has it by then
-            streams.insert(0, self._stream(QuoteTick, self.reference_id, start, end))
-        return merge_streams(streams)
+            kinds.insert(0, (QuoteTick, self.reference_id))
+        files = [(cls, self._files(cls, instrument_id, start, end)) for cls, instrument_id in kinds]
+        # all of them before the first is used: a run of an hour does not end at its last day
+        for _, paths in files:
+            for path in paths:
+                require_unchanged(path)
+        return merge_streams([self._stream(cls, paths, start, end) for cls, paths in files])
 
     def bars(self, bar_type: str) -> list[Bar]:
         """Return the stored bars of a type, all of them."""
         chunks: list[Bar] = []
         for file in self.store.files(Bar, bar_type, self.label):
-            for chunk in _decode(self.store.local_path(file), Bar, 0, 2**63 - 1, 0):
+            path = self.store.local_path(file)
+            require_unchanged(path)
+            for chunk in _decode(path, Bar, 0, 2**63 - 1, 0):
                 chunks.extend(chunk)
         return chunks
 
@@ -186,15 +193,15 @@ class CatalogDataset:
             )
         return max(found, key=_ts_init)
 
-    def _stream(self, cls: type, instrument_id: str, start: int, end: int) -> Iterator[list[Any]]:
+    def _files(self, cls: type, instrument_id: str, start: int, end: int) -> list[str]:
+        """Return the paths on this machine of the files that have rows of a span."""
         files = self.store.files(cls, instrument_id, self.label)
         chosen = [file for file in files if file.start_ns < end and file.end_ns >= start]
         _require_disjoint(chosen)
-        chunks = (
-            chunk
-            for file in chosen
-            for chunk in _decode(self.store.local_path(file), cls, start, end, self.feed_latency_ns)
-        )
+        return [self.store.local_path(file) for file in chosen]
+
+    def _stream(self, cls: type, paths: Sequence[str], start: int, end: int) -> Iterator[list[Any]]:
+        chunks = (chunk for path in paths for chunk in _decode(path, cls, start, end, self.feed_latency_ns))
         return _batched_deltas(chunks) if cls is OrderBookDelta else chunks
 
 
@@ -405,19 +412,32 @@ def _decode(path: str, cls: type, start: int, end: int, latency_ns: int) -> Iter
     if cls not in RUST_TYPES:
         decode = _decode_index_prices if cls is IndexPriceUpdate else _decode_funding
     try:
-        _require_unchanged(path)
         yield from decode(path, cls, start, end, latency_ns)
     except (pa.ArrowException, OSError) as e:
         raise unreadable_file(path, e) from e
 
 
-def _require_unchanged(path: str) -> None:
-    # the engine's reader does not look at the checksums of pages, and ends the process at what it cannot make sense of
-    with pq.ParquetFile(path, page_checksum_verification=True) as file:
-        for _ in file.iter_batches(VERIFIED_ROWS, use_threads=False):
-            pass
-    # what it was read into is not wanted again before the next file
-    pa.default_memory_pool().release_unused()
+def require_unchanged(path: str) -> None:
+    """
+    Read a stored file, and refuse one of which a page is not as it was written.
+
+    The engine's reader does not look at the checksums of pages, and ends the process at what it cannot make sense of.
+
+    Raises
+    ------
+    InputError
+        If a page was changed, or the file is no readable Parquet file.
+
+    """
+    try:
+        with pq.ParquetFile(path, page_checksum_verification=True) as file:
+            for _ in file.iter_batches(VERIFIED_ROWS, use_threads=False):
+                pass
+    except (pa.ArrowException, OSError) as e:
+        raise unreadable_file(path, e) from e
+    finally:
+        # what it was read into is not wanted again soon
+        pa.default_memory_pool().release_unused()
 
 
 def _decode_rust(path: str, cls: type, start: int, end: int, latency_ns: int) -> Iterator[list[Any]]:

@@ -39,6 +39,7 @@ from amm500_nautilus.runtime.replay.log import steps_of
 from amm500_nautilus.runtime.replay.own import BEFORE_NS
 from amm500_nautilus.runtime.replay.own import Netting
 from amm500_nautilus.runtime.replay.own import OwnOrders
+from amm500_nautilus.runtime.replay.own import own_orders_of
 from hyperliquid_hip3.frames import Frame
 from hyperliquid_hip3.instruments import make_instrument
 from hyperliquid_hip3.recorder import FrameRecorder
@@ -323,6 +324,31 @@ def test_a_session_with_a_line_that_is_none_is_refused(tmp_path: Path) -> None:
     writer.close()
     with pytest.raises(InputError, match="a line that is none"):
         list(open_recording(tmp_path).steps())
+
+
+@pytest.mark.parametrize(
+    ("bad", "said"),
+    [
+        ({"quantity": "much"}, "InvalidOperation"),
+        ({"quantity": None}, "TypeError"),
+        ({"options": []}, "AttributeError"),
+        ({"tags": [2]}, "TypeError"),
+    ],
+)
+def test_an_order_s_event_that_is_none_is_refused_in_a_sentence(bad: dict[str, Any], said: str) -> None:
+    step = initialized(900)
+    step.own[0].update(bad)
+    with pytest.raises(
+        InputError, match=rf"the recording, at 1970-01-01 .*an order's event cannot be read \({said}"
+    ):
+        own_orders_of([step], TICK, LOT, feed_lag_ns=0)
+
+
+def test_an_order_s_event_that_lacks_something_is_refused_in_a_sentence() -> None:
+    step = filled(900, "0.040")
+    del step.body["event"]["last_px"]
+    with pytest.raises(InputError, match=r"an order's event cannot be read \(KeyError: 'last_px'\)"):
+        own_orders_of([initialized(800), step], TICK, LOT, feed_lag_ns=0)
 
 
 def test_a_folder_without_a_recording_is_refused(tmp_path: Path) -> None:

@@ -10,7 +10,10 @@ from statistics import median
 from typing import Any
 from typing import Final
 
+from amm500_catalog.errors import InputError
+from amm500_catalog.validate import utc_text
 from amm500_nautilus.report.parity import FillRow
+from amm500_nautilus.runtime.replay.log import ALLOWED
 from amm500_nautilus.runtime.replay.log import OWN_EVENTS
 from amm500_nautilus.runtime.replay.log import Step
 from hyperliquid_hip3.frames import Frame
@@ -201,10 +204,22 @@ class OwnOrders:
 def own_orders_of(
     steps: Iterable[Step], tick: Decimal, lot: Decimal, *, feed_lag_ns: int, is_seen: bool = True
 ) -> OwnOrders:
-    """Return the orders of a session's steps."""
+    """
+    Return the orders of a session's steps.
+
+    Raises
+    ------
+    InputError
+        If an order's event lacks something, or says it in another form.
+
+    """
     own = OwnOrders(tick, lot, feed_lag_ns=feed_lag_ns, is_seen=is_seen)
     for step in steps:
-        own.take(step)
+        try:
+            own.take(step)
+        except (LookupError, TypeError, ValueError, ArithmeticError, AttributeError) as error:
+            said = f"an order's event cannot be read ({type(error).__name__}: {error})"
+            raise InputError(said, f"the recording, at {utc_text(step.ns)}", ALLOWED) from error
     return own
 
 
