@@ -7,14 +7,12 @@ client, and nothing of the engine.
 
 import asyncio
 import time
-from collections import OrderedDict
 from collections.abc import Callable
 from collections.abc import Coroutine
 from collections.abc import Iterable
 from decimal import Decimal
 from functools import partial
 from typing import Any
-from typing import Final
 
 from hyperliquid_hip3.actions import OrderSpec
 from hyperliquid_hip3.batches import cancel_item
@@ -34,6 +32,7 @@ from hyperliquid_hip3.coalescer import action_of
 from hyperliquid_hip3.desk_owner import DeskOwner
 from hyperliquid_hip3.doubts import Doubts
 from hyperliquid_hip3.doubts import OrderReader
+from hyperliquid_hip3.due_timer import DueTimer
 from hyperliquid_hip3.effects import Effect
 from hyperliquid_hip3.effects import ModifyRejected
 from hyperliquid_hip3.effects import Orphan
@@ -58,20 +57,13 @@ from hyperliquid_hip3.sender import ActionSender
 from hyperliquid_hip3.sender import Prepared
 from hyperliquid_hip3.shelf import OrderShelf
 from hyperliquid_hip3.state_files import Storage
-from hyperliquid_hip3.tracking import FILLED
+from hyperliquid_hip3.strangers import Strangers
 from hyperliquid_hip3.tracking import OrderTrack
 from hyperliquid_hip3.tracking import Phase
 from hyperliquid_hip3.user_records import FillKey
-from hyperliquid_hip3.user_records import OpenOrder
 from hyperliquid_hip3.user_records import OrderUpdate
 from hyperliquid_hip3.user_records import UserFill
 from hyperliquid_hip3.user_records import VenueCancel
-
-
-NS_PER_MS: Final = 1_000_000
-NS_PER_S: Final = 1_000_000_000
-# strangers' orders that were reported once
-STRANGERS_KEPT: Final = 5_000
 
 
 class OrderDesk:
@@ -139,25 +131,14 @@ class OrderDesk:
         self._now_ns = now_ns
         self._monotonic_ns = monotonic_ns
         self._coalescer = Coalescer(quiet_ns=quiet_ns, limit_ns=limit_ns)
-        self._timer: asyncio.TimerHandle | asyncio.Handle | None = None
-        self._timer_ns = 0
+        self._timer = DueTimer(
+            loop, due_at=self._coalescer.due_at, ring=self.flush, monotonic_ns=monotonic_ns
+        )
         # the position that the last fill of each coin left
         self._left: dict[str, Decimal] = {}
         self.shelf: OrderShelf = OrderShelf(cloids)
-        self.doubts = Doubts(
-            reader,
-            self.shelf,
-            account=account,
-            dex=dex,
-            venue_ms=sender.venue_ms,
-            apply=self._apply,
-            on_fills=self.on_fills,
-            on_unknown=self.report_stranger,
-            notify=owner.on_notice,
-            query_after_ns=query_after_ns,
-            now_ns=now_ns,
-            monotonic_ns=monotonic_ns,
-        )
+        self.strangers = Strangers(cloids, owner)
+        self.doubts = self._make_doubts(reader, account, dex, query_after_ns)
         self._repeats = CancelRepeats(
             loop,
             self.shelf,
@@ -170,11 +151,26 @@ class OrderDesk:
         self._own_modifies: set[str] = set()
         self._posts: set[asyncio.Task[None]] = set()
         self._trimmed: set[int] = set()
-        self._strangers: OrderedDict[int, None] = OrderedDict()
         self._held: list[UserFill] | None = None
         # fills before this (ns UTC) are the past, unless they are of an order kept here
         self.floor_ns = 0
         self.actions_sent = 0
+
+    def _make_doubts(self, reader: OrderReader, account: str, dex: str, query_after_ns: int) -> Doubts:
+        return Doubts(
+            reader,
+            self.shelf,
+            account=account,
+            dex=dex,
+            venue_ms=self._sender.venue_ms,
+            apply=self._apply,
+            on_fills=self.on_fills,
+            on_unknown=self.strangers.on_resting,
+            notify=self._owner.on_notice,
+            query_after_ns=query_after_ns,
+            now_ns=self._now_ns,
+            monotonic_ns=self._monotonic_ns,
+        )
 
     # -- commands --------------------------------------------------------------------------------------
 
@@ -207,7 +203,7 @@ class OrderDesk:
         if spec.tif == "Ioc":
             self._clear_the_way(track)
         self._coalescer.place(item, self._monotonic_ns())
-        self._schedule()
+        self._timer.look()
 
     def modify(self, key: str, quantity: Decimal, price: Decimal) -> None:
         """Queue a modify to this whole quantity; while the order or an earlier modify is unanswered it waits for that."""
@@ -224,7 +220,7 @@ class OrderDesk:
         else:
             self._own_modifies.discard(key)
             self._queue_modify(track, quantity, price)
-        self._schedule()
+        self._timer.look()
 
     def cancel(self, key: str, *, is_command: bool = True) -> None:
         """Queue a cancel; an order or modify that has not left is taken back instead."""
@@ -234,7 +230,7 @@ class OrderDesk:
         if track.is_closed or (track.cancel is not None and (key in self._repeats or not track.is_unknown)):
             if is_command:
                 self._coalescer.count(cancels=1)
-            self._schedule()
+            self._timer.look()
             return
         track.start_cancel()
         spec = self.shelf.spec(key)
@@ -247,19 +243,19 @@ class OrderDesk:
         elif unsent is not None:
             track.modify = None
             self._drop_modify(track)
-        self._schedule()
+        self._timer.look()
 
     def cycle_ended(self, counts: CycleCounts) -> None:
         """Note the end of a cycle with so many commands."""
         self._coalescer.mark_end(counts)
         self._coalescer.reset_if_complete()
-        self._schedule()
+        self._timer.look()
 
     def commands_settled(self, *, submits: int = 0, modifies: int = 0, cancels: int = 0) -> None:
         """Count commands of the cycle that were answered without being sent."""
         self._coalescer.count(submits=submits, modifies=modifies, cancels=cancels)
         self._coalescer.reset_if_complete()
-        self._schedule()
+        self._timer.look()
 
     async def settle(self) -> None:
         """Wait until every action that left is answered, or known not to be, and end the repeats of cancels."""
@@ -269,9 +265,7 @@ class OrderDesk:
 
     def flush(self) -> None:
         """Send everything queued now."""
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._timer.clear()
         for batch in self._coalescer.drain():
             items = [item for item in map(self._ready, batch.items) if item is not None]
             if items:
@@ -288,11 +282,8 @@ class OrderDesk:
             track = self.shelf.find(order.oid, order.cloid)
             if track is not None:
                 self._apply(track, track.updated(order, update.status, update.ts_ns))
-            elif self.cloids.client_order_id(order.cloid) is None:
-                if update.status != FILLED:
-                    # what traded whole is told by its fills, with the reason: a liquidation's order is no second trader's
-                    self._stranger(order.oid, f"order {order.oid} ({update.status})", order.coin)
-                self._owner.on_foreign_order(update)
+            else:
+                self.strangers.on_update(update)
 
     def on_fills(self, fills: Iterable[UserFill]) -> None:
         """Take fills, from wherever; each is told once over all runs that booked it, see ``fill_booked``."""
@@ -327,34 +318,6 @@ class OrderDesk:
             self.on_fills(held)
 
     # -- inside: sending -------------------------------------------------------------------------------
-
-    def _schedule(self) -> None:
-        due = self._coalescer.due_at()
-        if self._timer is not None:
-            if due is not None and self._timer_ns <= due:
-                # it looks again when it rings: thirty commands in a row need no thirty timers
-                return
-            self._timer.cancel()
-            self._timer = None
-        if due is None:
-            return
-        self._timer_ns = due
-        delay = due - self._monotonic_ns()
-        if delay <= 0:
-            # in a turn of its own: this may be in the middle of telling what follows from an answer
-            self._timer = self._loop.call_soon(self._due)
-        else:
-            self._timer = self._loop.call_later(delay / NS_PER_S, self._due)
-
-    def _due(self) -> None:
-        self._timer = None
-        due = self._coalescer.due_at()
-        if due is None:
-            return
-        if due > self._monotonic_ns():
-            self._schedule()
-        else:
-            self.flush()
 
     def _queue_modify(self, track: OrderTrack, quantity: Decimal, price: Decimal) -> None:
         change = track.start_modify(quantity, price)
@@ -529,21 +492,6 @@ class OrderDesk:
             raise KeyError(f"the order {key} is not kept here")
         return track
 
-    def report_stranger(self, order: OpenOrder) -> None:
-        """Say once that an order rests that is not ours."""
-        if self.cloids.client_order_id(order.cloid) is None:
-            self._stranger(order.oid, f"order {order.oid} rests", order.coin)
-
-    def _stranger(self, oid: int, what: str, coin: str) -> None:
-        if oid in self._strangers:
-            return
-        self._strangers[oid] = None
-        if len(self._strangers) > STRANGERS_KEPT:
-            self._strangers.popitem(last=False)
-        self._owner.on_notice(
-            NoticeKind.SECOND_TRADER, f"{what}, which is not ours", coin=coin, is_alarm=True
-        )
-
     def _apply(self, track: OrderTrack, effects: list[Effect]) -> None:
         self.shelf.index(track)
         for effect in effects:
@@ -568,7 +516,7 @@ class OrderDesk:
             quantity, price = self._deferred.pop(track.key)
             if track.cancel is None:
                 self._queue_modify(track, quantity, price)
-                self._schedule()
+                self._timer.look()
             else:
                 self._drop_modify(track)
 
@@ -589,7 +537,7 @@ class OrderDesk:
             self._trimmed.add(current.oid)
             self._own_modifies.add(track.key)
             self._queue_modify(track, track.wanted, track.price)
-            self._schedule()
+            self._timer.look()
 
     def _cancel_orphan(self, track: OrderTrack, oid: int) -> None:
         self._owner.on_notice(

@@ -20,6 +20,7 @@ from hyperliquid_hip3.coalescer import MAX_ITEMS
 from hyperliquid_hip3.coalescer import ActionClass
 from hyperliquid_hip3.coalescer import CancelItem
 from hyperliquid_hip3.coalescer import Item
+from hyperliquid_hip3.due_timer import DueTimer
 from hyperliquid_hip3.errors import SigningError
 from hyperliquid_hip3.sender import ActionResult
 from hyperliquid_hip3.sender import ActionSender
@@ -138,14 +139,12 @@ class CancelRepeats:
         notify: Callable[..., None],
         monotonic_ns: Callable[[], int] = time.monotonic_ns,
     ) -> None:
-        self._loop = loop
         self._shelf = shelf
         self._dispatch = dispatch
         self._notify = notify
         self._monotonic_ns = monotonic_ns
         self._pace = Pace()
-        self._timer: asyncio.TimerHandle | None = None
-        self._timer_ns = 0
+        self._timer = DueTimer(loop, due_at=self._pace.due_at, ring=self._ring, monotonic_ns=monotonic_ns)
         self._is_over = False
         # orders of which the venue knew nothing when it was asked to cancel them, and that may still come
         self._early: set[str] = set()
@@ -156,7 +155,7 @@ class CancelRepeats:
     def sent(self, items: Sequence[Item]) -> None:
         """Note that an action of cancels leaves."""
         self._pace.sent([item.key for item in items], self._monotonic_ns())
-        self._schedule()
+        self._timer.look()
 
     def keeps(self, items: Sequence[Item], result: ActionResult) -> bool:
         """
@@ -185,14 +184,14 @@ class CancelRepeats:
         if tracks:
             keys = [track.key for track in tracks]
             self._pace.lost(keys, self._monotonic_ns(), pause_ns=int(pause_s * NS_PER_S))
-            self._schedule()
+            self._timer.look()
         return len(tracks)
 
     def answered(self, items: Sequence[Item]) -> None:
         """Note that the venue answered these items: if it was cancels, those that were lost go at once."""
         if len(self._pace) and isinstance(items[0], CancelItem):
             self._pace.answered(self._monotonic_ns())
-            self._schedule()
+            self._timer.look()
 
     def note(self, track: OrderTrack) -> None:
         """Forget an order that needs no cancel any more; asked after everything that is heard of an order."""
@@ -205,7 +204,7 @@ class CancelRepeats:
                 # it was faster than the order, which rests now
                 cancel.is_early = cancel.is_gone = False
                 self._pace.lost([track.key], self._monotonic_ns())
-                self._schedule()
+                self._timer.look()
         if track.key not in self._pace:
             return
         is_refused = cancel is not None and cancel.unknown_until_ms is not None and not cancel.goes_again
@@ -232,9 +231,7 @@ class CancelRepeats:
         while (len(self._pace) or self._early) and self._monotonic_ns() < end_ns:
             await asyncio.sleep(STOP_LOOK_S)
         self._is_over = True
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self._timer.end()
 
     def _open(self, key: str) -> OrderTrack | None:
         track = self._shelf.track(key)
@@ -242,18 +239,7 @@ class CancelRepeats:
             return None
         return None if track.cancel.is_done or track.cancel.is_gone else track
 
-    def _schedule(self) -> None:
-        due = self._pace.due_at()
-        if due is None or self._is_over or (self._timer is not None and self._timer_ns <= due):
-            # it looks again when it rings
-            return
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer_ns = due
-        self._timer = self._loop.call_later(max(0, due - self._monotonic_ns()) / NS_PER_S, self._ring)
-
     def _ring(self) -> None:
-        self._timer = None
         items = [item for key in self._pace.take(self._monotonic_ns()) if (item := self._item(key))]
         groups = (
             (ActionClass.CANCEL, [item for item in items if item.oid is None]),
@@ -262,7 +248,7 @@ class CancelRepeats:
         for kind, group in groups:
             for start in range(0, len(group), MAX_ITEMS):
                 self._dispatch(kind, list(group[start : start + MAX_ITEMS]))
-        self._schedule()
+        self._timer.look()
 
     def _item(self, key: str) -> CancelItem | None:
         track = self._open(key)

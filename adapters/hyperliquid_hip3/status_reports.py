@@ -376,7 +376,7 @@ class StatusReports:
             return False
         if key is not None or self._session.config.adopt_foreign:
             return True
-        self._session.desk.report_stranger(order)
+        self._session.desk.strangers.on_resting(order)
         return False
 
     def _adopt(
