@@ -66,6 +66,7 @@ from amm500_nautilus.runtime.sessions import session_spans
 from amm500_nautilus.simulation.config import FundingConfig
 from amm500_nautilus.simulation.config import VenueConfig
 from amm500_nautilus.simulation.engine_care import keep_engine_flat
+from amm500_nautilus.simulation.engine_care import use_one_heap
 from amm500_nautilus.simulation.rules import VenueRules
 from amm500_nautilus.simulation.setup import SimulatedVenue
 from amm500_nautilus.simulation.setup import add_simulated_venue
@@ -250,6 +251,7 @@ def market_shape(config: RunConfig, price: float) -> MarketShape:
 
 def make_engine() -> BacktestEngine:
     """Return a bare engine: no logging, no order throttle, no end-of-run statistics of its own."""
+    use_one_heap()
     return BacktestEngine(
         BacktestEngineConfig(
             trader_id=TraderId("AMM500-001"),

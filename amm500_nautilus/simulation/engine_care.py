@@ -15,7 +15,12 @@ from amm500_nautilus.simulation.matching import rest_matching
 ACCOUNT_EVENTS_KEPT_S = 2 * 3_600
 PURGE_EVERY_NS = 3_600_000_000_000
 
-_malloc_trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
+# mallopt's parameter (malloc.h of glibc)
+M_ARENA_MAX = -8
+
+_libc = ctypes.CDLL(None) if sys.platform == "linux" else None
+_malloc_trim = getattr(_libc, "malloc_trim", None)
+_mallopt = getattr(_libc, "mallopt", None)
 
 
 class FlatAnalyzer(PortfolioAnalyzer):
@@ -92,6 +97,17 @@ def _give_back() -> None:
     """Return freed memory to the system, which glibc keeps in its heaps for good; elsewhere nothing happens."""
     if _malloc_trim is not None:
         _malloc_trim(0)
+
+
+def use_one_heap() -> None:
+    """
+    Let threads that start from now on allocate from the main heap of glibc; elsewhere nothing happens.
+
+    The decoder of stored data runs in threads of its own. Each would fill a heap of its own with rows that this thread frees, and
+    such heaps are given back late: a run took 30 MB more, and no time less.
+    """
+    if _mallopt is not None:
+        _mallopt(M_ARENA_MAX, 1)
 
 
 def keep_engine_flat(engine: Any, venue: Any = None) -> EngineCare:

@@ -64,7 +64,7 @@ CHUNK_ROWS: Final[dict[type, int]] = {OrderBookDepth10: 5_000, OrderBookDelta: 2
 DEFAULT_CHUNK_ROWS: Final = 10_000
 # the decoder runs ahead of its reader without a bound, so a session is asked for no more than this of a file
 SESSION_ROWS: Final = 30_000
-DEPTH_SESSION_ROWS: Final = 10_000
+DEPTH_SESSION_ROWS: Final = 5_000
 # rows read at a time to verify their pages
 VERIFIED_ROWS: Final = 1_000
 
