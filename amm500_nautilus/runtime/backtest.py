@@ -44,7 +44,6 @@ from amm500_nautilus.risk.check import FullLadder
 from amm500_nautilus.risk.engine import RiskEngine
 from amm500_nautilus.runtime.config import RunConfig
 from amm500_nautilus.runtime.config import load_config
-from amm500_nautilus.runtime.data import TRADING_DAYS
 from amm500_nautilus.runtime.data import prepare
 from amm500_nautilus.runtime.data import reference_id
 from amm500_nautilus.runtime.data import resolve_market
@@ -63,6 +62,7 @@ from amm500_nautilus.runtime.rundir import RunDirectory
 from amm500_nautilus.runtime.rundir import place_of
 from amm500_nautilus.runtime.rundir import require_free
 from amm500_nautilus.runtime.sessions import session_spans
+from amm500_nautilus.runtime.trading_hours import TRADING_DAYS
 from amm500_nautilus.simulation.config import FundingConfig
 from amm500_nautilus.simulation.config import VenueConfig
 from amm500_nautilus.simulation.engine_care import keep_engine_flat

@@ -66,6 +66,9 @@ from amm500_nautilus.runtime.config import RunConfig
 from amm500_nautilus.runtime.models import build
 from amm500_nautilus.runtime.progress import Progress
 from amm500_nautilus.runtime.record.importing import import_recorded
+from amm500_nautilus.runtime.trading_hours import hours_note
+from amm500_nautilus.runtime.trading_hours import hours_of
+from amm500_nautilus.runtime.trading_hours import open_seconds_a_year
 from hyperliquid_hip3.instruments import make_instrument
 
 
@@ -75,11 +78,6 @@ DATASET_VERSION = 1
 BOOKS = ("hl-book", "recorded")
 NS = 1_000_000_000
 NS_PER_MS = 1_000_000
-LONGEST_SESSION_NS = 43_200 * NS
-# open seconds of a trading day, and trading days of a year
-TRADING_DAYS = {"always": (86_400.0, 365.0), "futures": (82_800.0, 252.0), "index": (23_400.0, 252.0)}
-# index futures trade from 18:00 to 17:00 of the next day; a bar or so may be missing at either end
-FUTURES_SESSION_NS = (79_200 * NS, 82_800 * NS)
 GENERATED = "generator"
 # what a run is fed; mark prices are stored too, but the ledger marks at the book's mid
 STREAMS = (FundingRateUpdate, IndexPriceUpdate, TradeTick, OrderBookDepth10, QuoteTick)
@@ -152,6 +150,7 @@ def prepare(
     if label is None:
         found = found or find_bars(config, store, progress, moment)
         hours = hours_of(config, found.frame)
+        found = replace(found, notes=(*found.notes, *hours_note(config, hours)))
         found, shock = _put_under_stress(config, found)
         key = _request_key(config, moment, data.source)
         label = _simulate(config, store, found, key, progress, hours=hours, shock=shock)
@@ -450,23 +449,6 @@ def _volume_of_ours(config: RunConfig, frame: BarFrame, notes: list[str]) -> Bar
     return replace(frame, bars=frame.bars.assign(volume=frame.bars["volume"] * factor))
 
 
-def hours_of(config: RunConfig, frame: BarFrame) -> str:
-    """Return ``always`` for a market that never closes, ``futures`` for one that closes an hour a day, ``index`` for cash sessions."""
-    lengths = [end - start for start, end in frame.sessions]
-    longest = max(lengths)
-    low, high = FUTURES_SESSION_NS
-    # the first and the last may be cut by the span asked for
-    if len(lengths) > 2 and longest <= high and all(length >= low for length in lengths[1:-1]):
-        return "futures"
-    return "always" if longest > LONGEST_SESSION_NS else config.data.sessions
-
-
-def open_seconds_a_year(hours: str) -> float:
-    """Return the seconds in a year that a market with these hours is open."""
-    day_seconds, days = TRADING_DAYS[hours]
-    return day_seconds * days
-
-
 # -- the simulated dataset ----------------------------------------------------------------------------------------
 
 
@@ -510,10 +492,11 @@ def _simulate(
 ) -> str:
     simulator = simulator_config(config)
     frame = found.frame
-    content = hashlib.sha256(
-        pd.util.hash_pandas_object(frame.bars, index=False).to_numpy().tobytes()
-    ).hexdigest()
-    digest = _digest("dataset", content, simulator.params(), config.seed, found.spec, request_key)
+    # bars that keep the hours they were said to keep have the name they always had
+    other_hours = [] if hours == config.data.sessions else [hours]
+    digest = _digest(
+        "dataset", _content(frame), simulator.params(), config.seed, found.spec, request_key, *other_hours
+    )
     label = f"{found.spec.coin.replace(':', '.')}-{frame.source}-{digest}"
     if store.meta(label) is not None:
         progress.say(f"catalogue: simulated dataset {label} is already there")

@@ -15,13 +15,14 @@ from amm500_nautilus.runtime.backtest import fee_rates
 from amm500_nautilus.runtime.config import DataSection
 from amm500_nautilus.runtime.config import RunConfig
 from amm500_nautilus.runtime.config import load_config
-from amm500_nautilus.runtime.data import hours_of
-from amm500_nautilus.runtime.data import open_seconds_a_year
 from amm500_nautilus.runtime.data import simulator_config
 from amm500_nautilus.runtime.exits import BAD_CONFIG
 from amm500_nautilus.runtime.exits import INTERRUPTED
 from amm500_nautilus.runtime.exits import UNREACHABLE
 from amm500_nautilus.runtime.exits import guarded
+from amm500_nautilus.runtime.trading_hours import hours_note
+from amm500_nautilus.runtime.trading_hours import hours_of
+from amm500_nautilus.runtime.trading_hours import open_seconds_a_year
 
 
 NS = 1_000_000_000
@@ -154,6 +155,24 @@ def test_a_market_that_closes_for_an_hour_a_day_keeps_the_hours_of_futures() -> 
     spans = tuple((start * 3_600 * NS, end * 3_600 * NS) for start, end in hours)
     assert hours_of(config, BarFrame(bars, 60, "file", "x", sessions=spans)) == "futures"
     assert hours_of(config, BarFrame(bars, 60, "file", "x", sessions=spans[:2])) == "always"
+
+
+@pytest.mark.parametrize(
+    ("hours", "expected"),
+    [
+        pytest.param(((14.5, 21), (38.5, 45), (62.5, 69)), "index", id="three cash sessions"),
+        pytest.param(((14.5, 21), (38.5, 45)), "index", id="two of them"),
+        pytest.param(((1.5, 4), (5, 8), (25.5, 28), (29, 32)), "index", id="with a break for lunch"),
+        pytest.param(((0, 8), (9, 20), (21, 30)), "always", id="holes in a market that never closes"),
+    ],
+)
+def test_bars_with_gaps_tell_their_hours_whatever_is_asked(hours: tuple, expected: str) -> None:
+    config = RunConfig(name="x", data={"source": "generator", "sessions": "always"})
+    bars = pd.DataFrame(columns=["ts_open_ns", "ts_close_ns", "open", "high", "low", "close", "volume"])
+    spans = tuple((int(start * 3_600) * NS, int(end * 3_600) * NS) for start, end in hours)
+    found = hours_of(config, BarFrame(bars, 60, "file", "x", sessions=spans))
+    assert found == expected
+    assert bool(hours_note(config, found)) == (expected != "always")
 
 
 def test_a_year_of_cash_sessions_is_5_896_800_seconds_long() -> None:

@@ -24,12 +24,12 @@ from amm500_nautilus.quoting.book import BookKeeper
 from amm500_nautilus.quoting.config import QuotingConfig
 from amm500_nautilus.quoting.types import MarketShape
 from amm500_nautilus.runtime.config import RunConfig
-from amm500_nautilus.runtime.data import TRADING_DAYS
 from amm500_nautilus.runtime.data import find_bars
-from amm500_nautilus.runtime.data import hours_of
 from amm500_nautilus.runtime.data import prepare
 from amm500_nautilus.runtime.models import build
 from amm500_nautilus.runtime.progress import Progress
+from amm500_nautilus.runtime.trading_hours import TRADING_DAYS
+from amm500_nautilus.runtime.trading_hours import hours_of
 from amm500_nautilus.views import BookReader
 
 
