@@ -16,6 +16,7 @@ from amm500_nautilus.report.statistics import markout_bps
 from amm500_nautilus.report.statistics import without_transfers
 from amm500_nautilus.report.summary import PNL_PARTS
 from amm500_nautilus.report.summary import fill_arrays
+from amm500_nautilus.report.summary import has_markout
 from amm500_nautilus.report.words import title
 
 
@@ -115,7 +116,7 @@ def pnl_chart(run: RunFiles, path: PnlPath) -> go.Figure:
 def markout_chart(run: RunFiles) -> go.Figure:
     """Size-weighted markouts after our fills: all, buys and sells."""
     fills = fill_arrays(run)
-    complete = np.isfinite(floats(run.fills, f"mid_{HORIZONS_S[-1]}s"))
+    complete = has_markout(run)
     figure = go.Figure()
     for name, use, color in (
         ("all fills", np.ones(len(fills.side), dtype=bool), BLUE),

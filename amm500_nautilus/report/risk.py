@@ -10,6 +10,7 @@ import pandas as pd
 from amm500_nautilus.report.buffers import CsvStream
 from amm500_nautilus.report.columns import timestamp_text
 from amm500_nautilus.risk.types import RiskDecision
+from amm500_nautilus.risk.types import RiskState
 
 
 RISK_FILE = "risk.csv"
@@ -53,7 +54,7 @@ def risk_figures(run_dir: Path, end_ns: int, sessions: Sequence[tuple[int, int]]
 
     ``final_state`` at the end; ``states`` the share in each state of the session time from the first decision to ``end_ns`` (a pause
     over a closed night is no pause); ``fired`` how often each reason was raised; ``refused_orders`` by reason; ``reductions`` by
-    reason; ``levels`` how often each was entered. ``sessions`` are ``(open, close)`` in UTC ns, in order; none at all is always.
+    reason; ``levels`` how often each was entered; ``halts`` when it halted, and what for. ``sessions`` are ``(open, close)`` in UTC ns, in order; none at all is always.
     """
     path = run_dir / RISK_FILE
     if not path.exists():
@@ -74,7 +75,23 @@ def risk_figures(run_dir: Path, end_ns: int, sessions: Sequence[tuple[int, int]]
         },
         "reductions": _counts(frame[frame["subject"] == "reduce"]),
         "levels": _counts(frame[frame["subject"] == "level"]),
+        "halts": _halts(frame, states),
     }
+
+
+def _halts(frame: pd.DataFrame, states: pd.DataFrame) -> list[dict[str, Any]]:
+    """Return each entry into HALTED with the reasons raised by then that halt; none raised is a halt of an earlier run."""
+    raised = frame[(frame["subject"] == "reason") & (frame["approved"] == 0)]
+    halting = raised[raised["numbers"].map(lambda text: bool(json.loads(text).get("halted"))).astype(bool)]
+    is_halt = states["reason"] == RiskState.HALTED
+    begun = states[is_halt & (states["reason"].shift(1) != RiskState.HALTED)]
+    return [
+        {
+            "ts": timestamp_text(ts_ns),
+            "reasons": sorted(set(halting.loc[halting["ts_ns"] == ts_ns, "reason"])),
+        }
+        for ts_ns in begun["ts_ns"].tolist()
+    ]
 
 
 def _session_time(begins: Any, ends: Any, sessions: Sequence[tuple[int, int]]) -> Any:

@@ -36,6 +36,7 @@ from amm500_nautilus.report.statistics import ratio
 from amm500_nautilus.report.statistics import win_rate
 from amm500_nautilus.report.statistics import without_transfers
 from amm500_nautilus.report.types import ReportContext
+from amm500_nautilus.report.words import halt_line
 
 
 PNL_PARTS = ("spread_capture", "adverse_selection", "inventory", "fees", "funding", "liquidation")
@@ -101,7 +102,8 @@ def summarize(run_dir: str | Path, context: ReportContext) -> dict[str, Any]:
     metrics = _metrics(run, fills, path, pnl["total"], day, blocks)
     reasons = {"sharpe": blocks.reason} if blocks.reason else {}
     targets = _targets(context, metrics)
-    verdict, verdict_reasons = _verdict(context, metrics, targets)
+    risk = risk_figures(run.path, context.end_ns, run.session_bounds())
+    verdict, verdict_reasons = _verdict(context, metrics, targets, halted=halt_line({"risk": risk}))
     summary: dict[str, Any] = {
         "name": context.name,
         "mode": context.mode,
@@ -120,7 +122,7 @@ def summarize(run_dir: str | Path, context: ReportContext) -> dict[str, Any]:
         "budget": _budget(run, context, pnl["total"], day),
         "account": account_figures(run, context.collateral),
         "liquidations": liquidation_figures(run),
-        "risk": risk_figures(run.path, context.end_ns, run.session_bounds()),
+        "risk": risk,
         "volatility": {h: _mean(floats(run.equity, f"vol_{h}")) for h in VOL_HORIZONS},
         "blocks": {
             "count": blocks.blocks,
@@ -254,9 +256,10 @@ def _targets(context: ReportContext, metrics: dict[str, Any]) -> list[dict[str, 
 
 
 def _verdict(
-    context: ReportContext, metrics: dict[str, Any], targets: list[dict[str, Any]]
+    context: ReportContext, metrics: dict[str, Any], targets: list[dict[str, Any]], *, halted: str
 ) -> tuple[str, list[str]]:
-    """``not_enough_trading``, else ``fail`` when a target is missed, ``not_enough_data`` when one is unknown, ``pass``."""
+    """``not_enough_trading``, else ``fail`` when a target is missed or it is halted, ``not_enough_data`` when one is unknown, ``pass``."""
+    stopped = [halted] if halted else []
     levels = context.verdict
     floors = (
         ("trades_per_day", levels.fills_per_day, "fills a day"),
@@ -269,10 +272,10 @@ def _verdict(
         if (metrics[name] or 0.0) < floor
     ]
     if short:
-        return NOT_ENOUGH, short
+        return NOT_ENOUGH, stopped + short
     missed = [str(row["name"]) for row in targets if row["pass"] is False]
-    if missed:
-        return "fail", [f"missed: {', '.join(missed)}"]
+    if missed or stopped:
+        return "fail", [*stopped, *([f"missed: {', '.join(missed)}"] if missed else [])]
     unknown = [str(row["name"]) for row in targets if row["pass"] is None]
     return ("not_enough_data", [f"unknown: {', '.join(unknown)}"]) if unknown else ("pass", [])
 
@@ -312,12 +315,19 @@ def _budget(run: RunFiles, context: ReportContext, net_pnl: float, day: _Day) ->
     return budget_report(context.budget, use)
 
 
-def _markouts(run: RunFiles, fills: FillArrays) -> dict[str, float | None]:
-    complete = np.isfinite(floats(run.fills, f"mid_{HORIZONS_S[-1]}s"))
+def has_markout(run: RunFiles) -> np.ndarray:
+    """Return, for each fill, whether it counts for markouts: only with 60 s of its session's data after it (product.md section 13)."""
+    complete: np.ndarray = np.isfinite(floats(run.fills, f"mid_{HORIZONS_S[-1]}s"))
     # between sessions there is no data, and the last mid before the gap says nothing of what came after a fill
     closes = np.array([*(end for _, end in run.session_bounds()), np.iinfo(np.int64).max])
     ends = closes[np.clip(ints(run.fills, "session"), 0, len(closes) - 1)]
-    complete &= ints(run.fills, "ts_ns") + HORIZONS_S[-1] * 1_000_000_000 <= ends
+    inside: np.ndarray = ints(run.fills, "ts_ns") + HORIZONS_S[-1] * 1_000_000_000 <= ends
+    complete &= inside
+    return complete
+
+
+def _markouts(run: RunFiles, fills: FillArrays) -> dict[str, float | None]:
+    complete = has_markout(run)
     return {
         f"{h}s": markout_bps(fills.side, fills.qty, fills.price, floats(run.fills, f"mid_{h}s"), complete)
         for h in HORIZONS_S

@@ -36,6 +36,8 @@ from amm500_nautilus.report.summary import path_arrays
 from amm500_nautilus.report.words import METRICS
 from amm500_nautilus.report.words import data_line
 from amm500_nautilus.report.words import figure
+from amm500_nautilus.report.words import halt_line
+from amm500_nautilus.report.words import risk_line
 from amm500_nautilus.report.words import title
 
 
@@ -175,6 +177,8 @@ def _head(summary: dict[str, Any]) -> str:
     parts = [f'<div class="data {"simulated" if red else "recorded"}">{html.escape(text)}</div>']
     if not summary["pnl_check"]["ok"]:
         parts.append(f'<div class="data broken">{html.escape(summary["pnl_check"]["message"])}</div>')
+    if halted := halt_line(summary):
+        parts.append(f'<div class="data broken">{html.escape(halted)}</div>')
     verdict = f"Verdict: {summary['verdict']}"
     if summary["verdict_reasons"]:
         verdict += f" ({'; '.join(summary['verdict_reasons'])})"
@@ -195,6 +199,8 @@ def _head(summary: dict[str, Any]) -> str:
     notes = [str(note) for note in summary["budget"]["notes"]]
     notes += [f"assumed: {default}" for default in summary["data"]["defaults"]]
     notes += [f"{name}: {reason}" for name, reason in summary["reasons"].items()]
+    if raised := risk_line(summary):
+        notes.append(raised)
     share = figure("unseen_share", summary["fills"]["unseen_share"])
     notes.append(f"fills from levels outside the visible book: {share}")
     crossed = figure("cross_share", summary["fills"].get("cross_share"))

@@ -17,6 +17,8 @@ from amm500_nautilus.report.why import why
 from amm500_nautilus.report.words import METRICS
 from amm500_nautilus.report.words import data_line
 from amm500_nautilus.report.words import figure
+from amm500_nautilus.report.words import halt_line
+from amm500_nautilus.report.words import risk_line
 from amm500_nautilus.report.words import title
 
 
@@ -30,6 +32,8 @@ def summary_view(summary: dict[str, Any]) -> Group:
     parts: list[Any] = [data_panel(summary), _targets(summary), side_by_side]
     if not summary["pnl_check"]["ok"]:
         parts.insert(1, Panel(Text(summary["pnl_check"]["message"], "bold white on red")))
+    if halted := halt_line(summary):
+        parts.insert(1, Panel(Text(halted, "bold white on red")))
     unseen = summary["fills"]["unseen_share"]
     lines = [f"fills from levels outside the visible book: {figure('unseen_share', unseen)}"]
     crossed = summary["fills"].get("cross_share")
@@ -44,9 +48,9 @@ def summary_view(summary: dict[str, Any]) -> Group:
 
 
 def venue_lines(summary: dict[str, Any]) -> list[str]:
-    """Return what the venue did to the account that is worth a line: liquidations, transfers, a price off one, refusals."""
+    """Return what the risk engine and the venue did that is worth a line: pauses, liquidations, transfers, a price off one, refusals."""
     account, liquidations = summary.get("account"), summary.get("liquidations")
-    lines = []
+    lines = [line] if (line := risk_line(summary)) else []
     if liquidations and liquidations["count"]:
         acts = ", ".join(f"{count} {title(name)}" for name, count in liquidations["acts"].items())
         lines.append(
@@ -117,6 +121,9 @@ def compare_table(summaries: Sequence[dict[str, Any]]) -> Table:
     for head in heads:
         table.add_column(head, justify="right")
     table.add_row("verdict", *(str(summary["verdict"]) for summary in summaries))
+    halted = [halt_line(summary) for summary in summaries]
+    if any(halted):
+        table.add_row("halted", *(line.partition(",")[0] or "-" for line in halted))
     for name in METRICS:
         table.add_row(title(name), *(figure(name, summary["metrics"][name]) for summary in summaries))
     table.add_section()

@@ -2,6 +2,11 @@
 
 from typing import Any
 
+from amm500_nautilus.risk.types import RiskState
+
+
+HALTED = str(RiskState.HALTED.value)
+
 
 def data_line(summary: dict[str, Any]) -> tuple[str, bool]:
     """Return the line that heads every report, and whether it must be red (any part of the market was simulated)."""
@@ -19,6 +24,29 @@ def data_line(summary: dict[str, Any]) -> tuple[str, bool]:
         f"RECORDED DATA: {span}; book and trades as recorded ({data['source']}); only our own fills are simulated",
         False,
     )
+
+
+def halt_line(summary: dict[str, Any]) -> str:
+    """Return the loud line on a run that ended halted; empty for any other, and for one of which no risk engine told."""
+    risk = summary.get("risk") or {}
+    if risk.get("final_state") != HALTED:
+        return ""
+    last = (risk.get("halts") or [{}])[-1]
+    when = f" at {last['ts'][:19]} UTC" if last else ""
+    why = f" by {', '.join(last['reasons'])}" if last.get("reasons") else ""
+    share = 100 * risk["states"].get(HALTED, 0.0)
+    return f"HALTED{when}{why}, and still halted at the end: {share:.2f} % of session time"
+
+
+def risk_line(summary: dict[str, Any]) -> str:
+    """Return what the risk engine raised, and how long it kept the run from full quoting; empty where it had nothing to say."""
+    risk = summary.get("risk") or {}
+    fired = risk.get("fired")
+    if not fired:
+        return ""
+    raised = ", ".join(f"{name} {count}" for name, count in fired.items())
+    states = ", ".join(f"{name} {100 * share:.2f} %" for name, share in risk["states"].items())
+    return f"risk engine raised: {raised}; of session time: {states}"
 
 
 def figure(name: str, value: Any) -> str:

@@ -38,6 +38,7 @@ from amm500_nautilus.report.summary import write_summary
 from amm500_nautilus.report.tearsheet import write_tearsheet
 from amm500_nautilus.report.terminal import print_summary
 from amm500_nautilus.report.types import ReportContext
+from amm500_nautilus.report.words import halt_line
 from amm500_nautilus.research.shock import under_shock
 from amm500_nautilus.research.stress import shock_of
 from amm500_nautilus.risk.check import FullLadder
@@ -49,6 +50,7 @@ from amm500_nautilus.runtime.data import reference_id
 from amm500_nautilus.runtime.data import resolve_market
 from amm500_nautilus.runtime.data import under_scenario
 from amm500_nautilus.runtime.exits import DONE
+from amm500_nautilus.runtime.exits import HALTED
 from amm500_nautilus.runtime.exits import guarded
 from amm500_nautilus.runtime.facts import budget_facts
 from amm500_nautilus.runtime.facts import target_levels
@@ -487,6 +489,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         with Progress(quiet=args.quiet) as progress:
             result = run(config, out=args.out, progress=progress)
         print_summary(result.summary, result.run_dir)
-        return DONE
+        return HALTED if halt_line(result.summary) else DONE
 
     return guarded(job)

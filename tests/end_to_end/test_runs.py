@@ -92,6 +92,21 @@ def test_too_little_trading_is_its_own_verdict(hour: Hour, tmp_path: Path) -> No
     assert found["verdict"] == "not_enough_trading"
 
 
+def test_a_run_that_a_kill_switch_halted_says_so_and_exits_with_3(
+    hour: Hour, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    capsys.readouterr()
+    switches = ("session_loss=0.05", "session_loss_share=0.000005")
+    sets = (f"strategy.risk.switches.{one}" for one in switches)
+    assert backtest(hour.bars, hour.store, tmp_path / "run", *EAGER, *sets) == 3
+    said = " ".join(capsys.readouterr().out.split())
+    assert "HALTED at 2026-01-05T" in said or "HALTED at 2026-01-05 " in said
+    assert "by session_loss" in said
+    summary = summary_of(tmp_path / "run")
+    assert [halt["reasons"] for halt in summary["risk"]["halts"]] == [["session_loss"]]
+    assert summary["verdict_reasons"][0].startswith("HALTED")
+
+
 def test_the_resolved_configuration_of_a_run_is_itself_a_run_file(hour: Hour) -> None:
     again = load_config(hour.out / "config.yaml")
     assert again.strategy.quoting.model == "fixed_grid"  # type: ignore[attr-defined]

@@ -109,6 +109,23 @@ def test_reasons_count_when_they_begin_and_refusals_with_what_they_stand_for(tmp
     assert found["levels"] == {"HIGH": 1, "LOW": 1}
 
 
+def test_each_halt_is_told_with_its_time_and_what_halted(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        said(0, "state", "RUNNING", approved=True),
+        said(10, "state", "HALTED"),
+        said(10, "reason", "session_loss", loss=120.0, halted=1.0),
+        said(10, "reason", "book_stale", age_secs=2.5, halted=0.0),
+        said(40, "state", "RUNNING", approved=True),
+        said(70, "state", "HALTED"),
+        said(70, "reason", "drawdown", drawdown=0.06, halted=1.0),
+    )
+    assert figures(tmp_path)["halts"] == [
+        {"ts": "2026-01-05 00:00:10.000000000+00:00", "reasons": ["session_loss"]},
+        {"ts": "2026-01-05 00:01:10.000000000+00:00", "reasons": ["drawdown"]},
+    ]
+
+
 def test_an_empty_file_gives_empty_figures(tmp_path: Path) -> None:
     write(tmp_path)
     assert figures(tmp_path) == {
@@ -118,6 +135,7 @@ def test_an_empty_file_gives_empty_figures(tmp_path: Path) -> None:
         "refused_orders": {},
         "reductions": {},
         "levels": {},
+        "halts": [],
     }
     # the figures go into a JSON file
     json.dumps(figures(tmp_path), allow_nan=False)

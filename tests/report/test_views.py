@@ -8,18 +8,23 @@ import pytest
 from rich.console import Console
 
 from amm500_catalog.errors import InputError
+from amm500_nautilus.report.charts import markout_chart
 from amm500_nautilus.report.charts import thin_path
 from amm500_nautilus.report.files import READ_FILES
 from amm500_nautilus.report.files import floats
 from amm500_nautilus.report.files import read_run
 from amm500_nautilus.report.files import read_summary
+from amm500_nautilus.report.risk import RiskStream
 from amm500_nautilus.report.summary import write_summary
 from amm500_nautilus.report.tearsheet import write_tearsheet
 from amm500_nautilus.report.terminal import print_compare
 from amm500_nautilus.report.terminal import print_summary
 from amm500_nautilus.report.terminal import print_why
+from amm500_nautilus.report.types import TargetLevels
+from amm500_nautilus.report.types import VerdictLevels
 from amm500_nautilus.report.why import why
 from amm500_nautilus.report.words import data_line
+from amm500_nautilus.risk.types import RiskDecision
 
 
 @pytest.fixture
@@ -96,6 +101,46 @@ def test_a_broken_identity_is_printed_before_everything_else(mini_run, context):
     text = printed(print_summary, summary)
     assert text.index("THE PNL PARTS DO NOT ADD UP") < text.index("targets")
     assert "THE PNL PARTS DO NOT ADD UP" in write_tearsheet(out, summary).read_text()
+
+
+def test_a_run_that_ended_halted_says_so_everywhere_and_cannot_pass(run_dir, context):
+    easy = replace(
+        context, verdict=VerdictLevels(fills_per_day=0.0, two_sided_uptime=0.0, turnover_per_day=0.0)
+    )
+    easy = replace(easy, targets=TargetLevels(sharpe=-1e9, trades_per_day=0.0, max_drawdown=1.0))
+    assert "HALTED" not in printed(print_summary, write_summary(run_dir, easy))
+    stream = RiskStream(run_dir)
+    for after_s, subject, reason in (
+        (0, "state", "RUNNING"),
+        (9, "state", "HALTED"),
+        (9, "reason", "drawdown"),
+    ):
+        stream.on_decision(
+            RiskDecision(context.start_ns + after_s * 10**9, subject, False, reason, {"halted": 1.0})
+        )
+    stream.stream.close()
+    summary = write_summary(run_dir, easy)
+    assert summary["verdict"] == "fail"
+    assert summary["verdict_reasons"][0].startswith("HALTED at 20")
+    shown = printed(print_summary, summary)
+    assert "by drawdown, and still halted at the end" in shown
+    assert "risk engine raised: drawdown 1" in shown
+    assert "by drawdown" in printed(print_compare, [summary, summary])
+    assert '<div class="data broken">HALTED at ' in write_tearsheet(run_dir, summary).read_text()
+
+
+def test_the_markout_curve_is_the_summary_s(mini_run, context):
+    run = mini_run(1_200, sessions=[(0, 600), (900, 1_200)])
+    run.set_mid(0, "690.05").quote(1, 69000, 69010)
+    run.fill(30, +1, "2", "690.00", fee="0.035")
+    # within the last minute of the session: the file has its later mids, the definition leaves it out
+    run.fill(570, +1, "2", "680.00", fee="0.035")
+    run.set_mid(910, "690.15")
+    out = run.finish(1_200)
+    assert read_run(out).fills["mid_60s"].notna().all()
+    shown = markout_chart(read_run(out)).data[0]
+    told = write_summary(out, context)["markouts_bps"]
+    assert list(shown.y[1:]) == pytest.approx(list(told.values()))
 
 
 def test_models_stand_side_by_side(run_dir, context):
