@@ -126,12 +126,12 @@ class BookKeeper:
 
     @property
     def has_touch(self) -> bool:
-        """Whether both sides have been seen."""
+        """Whether both sides have been seen, and neither has gone since."""
         return self.touch_ns != NO_BOOK_NS
 
     @property
     def mid_ticks(self) -> float | None:
-        """The middle of the touch; None before the first."""
+        """The middle of the touch; None without one."""
         return (self.bid_ticks + self.ask_ticks) * 0.5 if self.has_touch else None
 
     def on_touch(self, ts_ns: int, bid_ticks: int, bid_lots: float, ask_ticks: int, ask_lots: float) -> None:
@@ -144,8 +144,15 @@ class BookKeeper:
         self._last = None
 
     def on_book(self, view: BookView) -> bool:
-        """Take a depth message; return whether it is as new as the touch (its best level then counts)."""
+        """
+        Take a depth message; return whether it is as new as the touch (its best level then counts).
+
+        One with an empty side, no older than the touch, takes away all that was known: there is no touch until another comes.
+        """
         if not view.bid_ticks or not view.ask_ticks:
+            if view.ts_ns >= self.touch_ns:
+                self._fast = self._deep = self._last = None
+                self.touch_ns = NO_BOOK_NS
             return False
         if max(len(view.bid_ticks), len(view.ask_ticks)) > self._config.fast_levels:
             self._deep = view

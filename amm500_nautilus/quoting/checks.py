@@ -11,6 +11,10 @@ from amm500_nautilus.quoting.skew import exposure_limit
 from amm500_nautilus.quoting.types import MarketShape
 
 
+# the minimum order value is met down to a price this much below fair value
+MIN_NOTIONAL_ROOM = 0.98
+
+
 class _Sizing:
     """Sizes of one side for a given equity, in lots, by the same rules as the engine's."""
 
@@ -21,7 +25,7 @@ class _Sizing:
         self._model = model
         self._leverage = leverage
         self.lot_value = price * shape.lot
-        self.min_lots = max(1, ceil(shape.min_notional / (self.lot_value * 0.98)))
+        self.min_lots = max(1, ceil(shape.min_notional / (self.lot_value * MIN_NOTIONAL_ROOM)))
 
     def limit(self, equity: float) -> float:
         return exposure_limit(

@@ -9,6 +9,7 @@ from amm500_nautilus.quoting.adaptive import ModeKeeper
 from amm500_nautilus.quoting.book import BookAnalysis
 from amm500_nautilus.quoting.book import BookKeeper
 from amm500_nautilus.quoting.book import queue_position
+from amm500_nautilus.quoting.checks import MIN_NOTIONAL_ROOM
 from amm500_nautilus.quoting.checks import refusals
 from amm500_nautilus.quoting.config import QuotingConfig
 from amm500_nautilus.quoting.diff import TOUCH_LEVEL
@@ -51,8 +52,8 @@ from amm500_nautilus.quoting.volatility import YEAR_SECS
 from amm500_nautilus.quoting.volatility import VolatilityMeter
 
 
-# the minimum order value is met down to a price this much below fair value
-MIN_NOTIONAL_ROOM = 0.98
+# reasons that let an order do nothing but close the position
+CLOSING = frozenset({"margin", "reduce_only"})
 
 
 def make_model(config: QuotingConfig) -> QuotingModel:
@@ -64,16 +65,28 @@ def make_model(config: QuotingConfig) -> QuotingModel:
     return TieredModel(config.ladder)
 
 
-def _within(levels: Sequence[Level], most: int) -> tuple[Level, ...]:
-    """Return the levels, best first, cut off where their sizes reach ``most`` lots."""
+def _within(levels: Sequence[Level], most: int, least: int) -> tuple[Level, ...]:
+    """
+    Return the levels, best first, cut off where their sizes reach ``most`` lots.
+
+    No level is left under ``least`` lots, which the venue refuses: what would be left for the next one joins the one before it.
+    5 lots of a position, where the least is 12, go as one reduce-only order, the only kind that may be smaller.
+    """
+    if 0 < most < least:
+        return tuple(Level(level.price_ticks, most, reduce_only=True) for level in levels[:1])
     out: list[Level] = []
     for level in levels:
-        lots = min(level.lots, most)
-        if lots <= 0:
+        if most < least:
             break
+        lots = most if most - level.lots < least else level.lots
         out.append(Level(level.price_ticks, lots))
         most -= lots
     return tuple(out)
+
+
+def _least_lots(min_notional: float, lot_value: float, far_bps: float) -> int:
+    """Return the lots whose value is the venue's least even at the farthest bid."""
+    return ceil(min_notional / (lot_value * max(0.01, min(MIN_NOTIONAL_ROOM, 1.0 - far_bps * 1e-4))))
 
 
 @dataclass(slots=True)
@@ -216,10 +229,15 @@ class QuoteEngine:
         closed_pnl: float,
         fee: float,
         *,
+        closed_lots: int = 0,
         is_taker: bool = False,
     ) -> None:
-        """Take one of our own fills; ``closed_pnl`` before the fee, both in collateral units."""
-        self.fills.on_fill(ts_ns, side, price_ticks, lots, closed_pnl, fee)
+        """
+        Take one of our own fills.
+
+        ``closed_pnl`` before the fee, both in collateral units; ``closed_lots`` of it closed a position, the rest opened one.
+        """
+        self.fills.on_fill(ts_ns, side, price_ticks, lots, closed_pnl, fee, closed_lots=closed_lots)
         self.rebalancer.on_fill(lots, is_taker=is_taker)
 
     def set_forecast(self, factor: float) -> None:
@@ -293,7 +311,7 @@ class QuoteEngine:
             asks = Levels(quotes.ask_ticks, quotes.ask_lots)
             if not bids or not asks:
                 reasons.append("size")
-            bids, asks = self._withdraw(bids, asks, account, reading)
+            bids, asks = self._withdraw(bids, asks, account, reading, inputs.min_lots)
             if self.rebalancer.is_active:
                 reading.notes.append("rebalancing")
                 bids, asks, take = self._rebalance(ts_ns, book, bids, asks, account, reading, inputs.min_lots)
@@ -343,7 +361,7 @@ class QuoteEngine:
         limit = limits.exposure_scale * exposure_limit(
             account.equity, account.leverage, basis=config.basis, max_exposure=config.max_exposure
         )
-        if limit <= 0:
+        if not limit > 0:
             stops.append("equity")
         lot_value = mid * self._value
         delta = account.position_lots * lot_value / limit if limit > 0 else 0.0
@@ -414,7 +432,7 @@ class QuoteEngine:
             min_bps,
             max_bps,
             int(size / reading.lot_value),
-            ceil(self.shape.min_notional / (reading.lot_value * MIN_NOTIONAL_ROOM)),
+            _least_lots(self.shape.min_notional, reading.lot_value, max_bps * bid_multiple),
             bid_multiple,
             ask_multiple,
             row.level_share if adaptive else 1.0,
@@ -428,6 +446,7 @@ class QuoteEngine:
         asks: Sequence[Level],
         account: AccountView,
         reading: _Reading,
+        least: int,
     ) -> tuple[Sequence[Level], Sequence[Level]]:
         """Take away the side that would add inventory when there is too much of it, or too little margin."""
         position = account.position_lots
@@ -446,7 +465,7 @@ class QuoteEngine:
                     return NO_LEVELS, NO_LEVELS
                 side = 1 if position > 0 else -1
                 # what closes more than there is opens the other way
-                bids, asks = _within(bids, abs(position)), _within(asks, abs(position))
+                bids, asks = (_within(levels, abs(position), least) for levels in (bids, asks))
         return (NO_LEVELS if side > 0 else bids), (NO_LEVELS if side < 0 else asks)
 
     def _rebalance(
@@ -476,9 +495,13 @@ class QuoteEngine:
             reading.notes.append(why)
         if not config.passive:
             return bids, asks, take
+        ladder = bids if side > 0 else asks
+        if not CLOSING.isdisjoint(reading.stops):
+            left = abs(account.position_lots) - lots
+            ladder = _within(ladder, left, min_lots) if left >= min_lots else NO_LEVELS
         if side > 0:
-            return self._behind(bids, side, book.bid_ticks, lots), asks, take
-        return bids, self._behind(asks, side, book.ask_ticks, lots), take
+            return self._behind(ladder, side, book.bid_ticks, lots), asks, take
+        return bids, self._behind(ladder, side, book.ask_ticks, lots), take
 
     def _behind(self, ladder: Sequence[Level], side: int, touch: int, lots: int) -> tuple[Level, ...]:
         """Return the ladder with a reduce-only level at the touch before it, moved back where it would be better."""

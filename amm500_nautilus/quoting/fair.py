@@ -35,11 +35,15 @@ class ReferenceTracker:
         self._since_ns = 0
         self._price = 0.0
         self._ratio = 0.0
+        # the last sample before a restart; 0 while there was none
+        self._kept_ns = 0
 
     def on_reference(self, ts_ns: int, microprice: float, own_ticks: float | None) -> None:
         """Take the twin's microprice (its own units), with our own fair value in ticks when that is fresh."""
         if microprice <= 0:
             return
+        if self._ts_ns == 0:
+            self._resume(ts_ns)
         elapsed = (ts_ns - self._ts_ns) / 1e9
         if own_ticks is not None:
             ratio = own_ticks / microprice
@@ -52,6 +56,12 @@ class ReferenceTracker:
                 self._ratio += (ratio - self._ratio) * (weight / (1 + weight))
         self._ts_ns = ts_ns
         self._price = microprice
+
+    def _resume(self, ts_ns: int) -> None:
+        """Go on with the ratio of before a restart from the first sample on, or forget one older than its half-life."""
+        if ts_ns - self._kept_ns > self._config.ratio_half_life_secs * 1e9:
+            self._ratio = 0.0
+        self._ts_ns = ts_ns
 
     def blend(self, ts_ns: int, own_ticks: float) -> tuple[float, str]:
         """
@@ -72,13 +82,14 @@ class ReferenceTracker:
         return own_ticks + config.weight * (twin - own_ticks), ""
 
     def save(self) -> dict[str, Any]:
-        """Return the ratio as a plain value."""
-        return {"ratio": self._ratio, "since_ns": self._since_ns}
+        """Return the ratio as plain values."""
+        return {"ratio": self._ratio, "since_ns": self._since_ns, "ts_ns": self._ts_ns or self._kept_ns}
 
     def load(self, state: dict[str, Any]) -> None:
         """Take what ``save`` returned."""
         self._ratio = float(state["ratio"])
         self._since_ns = int(state["since_ns"])
+        self._kept_ns = int(state["ts_ns"])
 
 
 class Guards:
@@ -128,6 +139,7 @@ class Guards:
         return (
             ts_ns - self._changed_ns > config.oracle_unchanged_secs * 1e9
             and self._mid_at_change > 0
+            and mid_ticks > 0
             and abs(mid_ticks - self._mid_at_change) > config.oracle_move_ticks
         )
 

@@ -40,16 +40,23 @@ class FillTracker:
         lots: float,
         closed_pnl: float = 0.0,
         fee: float = 0.0,
+        *,
+        closed_lots: float = 0.0,
     ) -> None:
-        """Take a fill; ``closed_pnl`` before the fee, both in collateral units, 0 for an opening fill."""
+        """
+        Take a fill; ``closed_pnl`` before the fee, both in collateral units.
+
+        ``closed_lots`` of it closed a position (0 for an opening fill) and bear their part of the fee: a close at the entry
+        price loses its fee.
+        """
         self._fills[side].append((ts_ns, float(price_ticks), float(lots)))
         self._valid_until_ns = 0
         for horizon, due in self._due.items():
             at = ts_ns + horizon * 1_000_000_000
             due.append((at, side, float(price_ticks), float(lots)))
             self._next_due_ns = min(self._next_due_ns, at)
-        if closed_pnl != 0.0:
-            self._on_close(ts_ns, side, closed_pnl - fee)
+        if closed_lots > 0:
+            self._on_close(ts_ns, side, closed_pnl - fee * closed_lots / lots)
 
     def _on_close(self, ts_ns: int, side: int, net: float) -> None:
         close = self._close

@@ -220,10 +220,68 @@ def test_reduce_only_while_flat_quotes_nothing() -> None:
     assert decide(engine, long(1.0)).plan.asks
 
 
+@pytest.mark.parametrize("position", [1, 5, 14, 15, 16, 29, 60, 300, 1_000, 2_100])
+def test_reduce_only_plans_nothing_that_the_venue_refuses(position: int) -> None:
+    engine = make()
+    engine.set_limits(RiskLimits(reduce_only=True))
+    asks = decide(engine, replace(ACCOUNT, position_lots=position)).plan.asks
+    # 15 lots are the least at 690 a thousand: 10.35
+    if position < 15:
+        assert [(level.lots, level.reduce_only) for level in asks] == [(position, True)]
+    else:
+        assert all(level.lots >= 15 and not level.reduce_only for level in asks)
+    assert sum(level.lots for level in asks) == position
+
+
+def test_reduce_only_behind_the_touch_closes_no_more_than_there_is() -> None:
+    engine = make()
+    engine.set_limits(RiskLimits(reduce_only=True))
+    # 2 % of the limit against a target of 0: all of it at the touch, nothing behind
+    account = long(2.0)
+    asks = decide(engine, account).plan.asks
+    assert [(level.lots, level.reduce_only) for level in asks] == [(account.position_lots, True)]
+
+
+def test_far_bids_of_a_wide_band_are_worth_the_least_order() -> None:
+    # 5 % away, and twice that on the side that inventory moves away
+    bands = tuple(replace(band, min_bps=100.0, max_bps=500.0) for band in QuotingConfig().spread.bands)
+    spread = replace(QuotingConfig().spread, bands=bands)
+    ladder = replace(QuotingConfig().ladder, size_fraction=0.0022)
+    decision = decide(make(QuotingConfig(spread=spread, ladder=ladder)), long(1.4))
+    assert len(decision.plan.bids) > 1
+    worth = [level.lots * level.price_ticks * SHAPE.tick_lot_value for level in decision.plan.bids]
+    assert min(worth) >= SHAPE.min_notional
+
+
+def test_an_emptied_side_of_the_book_is_no_book() -> None:
+    engine = make()
+    assert decide(engine).plan.bids
+    empty = view(2 * S)
+    engine.on_book(BookView(empty.ts_ns, (), (), empty.ask_ticks, empty.ask_lots))
+    gone = decide(engine, ts_ns=2 * S)
+    assert (gone.plan.bids, gone.plan.asks, gone.reasons) == ((), (), ("no_book",))
+    assert engine.touch is None
+    engine.on_book(view(3 * S))
+    assert decide(engine, ts_ns=3 * S).plan.bids
+
+
+def test_an_emptied_book_older_than_the_touch_changes_nothing() -> None:
+    engine = make()
+    engine.on_touch(3 * S, 69_000, 5.0, 69_001, 5.0)
+    engine.on_book(BookView(2 * S, (), (), [69_001], [5.0]))
+    assert engine.touch == (69_000, 69_001)
+
+
+def test_equity_that_is_no_number_stops_quoting() -> None:
+    decision = decide(make(), replace(ACCOUNT, equity=float("nan")))
+    assert decision.reasons == ("equity",)
+    assert decision.plan.bids == ()
+
+
 def test_losing_fills_widen_the_quotes() -> None:
     calm, losing = make(), make()
     for step in range(3):
-        losing.on_fill(S + step, (-1) ** step, 69_000, 10, -1.0, 0.0)
+        losing.on_fill(S + step, (-1) ** step, 69_000, 10, -1.0, 0.0, closed_lots=10)
     low = decide(calm, ts_ns=S + 5).plan.factors["min_bps"]
     assert decide(losing, ts_ns=S + 5).plan.factors["min_bps"] == pytest.approx(2.5 * low)
 
@@ -315,7 +373,7 @@ def run(engine: QuoteEngine, *, first: int, last: int, seed: int = 3) -> list[De
         engine.on_trade(ts_ns + 2, bid, 3.0, -1)
         engine.on_oracle(ts_ns + 2, bid / 100)
         if is_fill:
-            engine.on_fill(ts_ns + 3, 1 if position > 0 else -1, bid, 50, -0.1, 0.01)
+            engine.on_fill(ts_ns + 3, 1 if position > 0 else -1, bid, 50, -0.1, 0.01, closed_lots=50)
         account = replace(ACCOUNT, position_lots=position)
         decision = engine.decide(ts_ns + 4, account, tuple(book.values()), RICH)
         out.append(decision)

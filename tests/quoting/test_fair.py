@@ -85,6 +85,27 @@ def test_the_ratio_needs_its_warmup() -> None:
     assert tracker.blend(2 * S, 69_000.0) == (69_000.0, "reference_warming_up")
 
 
+def test_the_ratio_goes_on_after_a_restart() -> None:
+    before = twin()
+    again = ReferenceTracker(ReferenceConfig(weight=0.7))
+    again.load(before.save())
+    kept = before.save()
+    # a first sample 1 % off, within the half-life, moves nothing; the ratio needs no second warm-up
+    again.on_reference(kept["ts_ns"] + 10 * S, 6_900.0, 69_690.0)
+    assert again.save()["ratio"] == kept["ratio"]
+    assert again.blend(kept["ts_ns"] + 10 * S, 69_000.0)[1] == ""
+
+
+def test_a_ratio_from_long_ago_is_learned_anew() -> None:
+    before = twin()
+    again = ReferenceTracker(ReferenceConfig(weight=0.7))
+    again.load(before.save())
+    late = before.save()["ts_ns"] + 86_400 * S
+    again.on_reference(late, 6_900.0, 69_690.0)
+    assert again.save()["ratio"] == pytest.approx(10.1)
+    assert again.blend(late, 69_690.0)[1] == "reference_warming_up"
+
+
 def test_without_a_twin_nothing_is_reported() -> None:
     assert ReferenceTracker(ReferenceConfig()).blend(S, 69_000.0) == (69_000.0, "")
 

@@ -88,26 +88,38 @@ def test_a_sell_before_a_rise_is_a_negative_markout() -> None:
         pytest.param([(1, -1, -0.5), (1.5, 1, -0.5)], 2, id="two sides are two events"),
         # 0.05 before a fee of 0.1 is a loss
         pytest.param([(1, -1, 0.05)], 1, id="net of fees"),
+        # at the entry price: the fee is lost
+        pytest.param([(1, -1, 0.0)], 1, id="at the entry price"),
     ],
 )
 def test_losing_streak(closes: list[tuple[float, int, float]], streak: int) -> None:
     fills = tracker()
     for second, side, pnl in closes:
-        fills.on_fill(int(second * S), side, 1_000, 1, closed_pnl=pnl, fee=0.1)
+        fills.on_fill(int(second * S), side, 1_000, 1, closed_pnl=pnl, fee=0.1, closed_lots=1)
     assert fills.streak(60 * S) == streak
 
 
 def test_opening_fills_are_no_event() -> None:
     fills = tracker()
-    fills.on_fill(S, 1, 1_000, 1, closed_pnl=-1.0, fee=0.0)
+    fills.on_fill(S, 1, 1_000, 1, closed_pnl=-1.0, fee=0.0, closed_lots=1)
     fills.on_fill(10 * S, 1, 1_000, 1, closed_pnl=0.0, fee=0.1)
     assert fills.streak(11 * S) == 1
+
+
+def test_a_fill_through_zero_bears_the_fee_of_what_it_closes() -> None:
+    fills = tracker()
+    # 1 of 10 lots closes with 0.02 and a tenth of the fee of 0.1: 0.01 won
+    fills.on_fill(S, -1, 1_000, 10, closed_pnl=0.02, fee=0.1, closed_lots=1)
+    assert fills.streak(2 * S) == 0
+    # 3 of 10 bear 0.03: 0.01 lost
+    fills.on_fill(20 * S, 1, 1_000, 10, closed_pnl=0.02, fee=0.1, closed_lots=3)
+    assert fills.streak(21 * S) == 1
 
 
 def test_three_losing_closes_widen_until_they_are_old() -> None:
     fills = tracker()
     for second in (1, 10, 20):
-        fills.on_fill(second * S, 1, 1_000, 1, closed_pnl=-1.0, fee=0.0)
+        fills.on_fill(second * S, 1, 1_000, 1, closed_pnl=-1.0, fee=0.0, closed_lots=1)
     assert fills.losing(21 * S) == (2.5, 2.0)
     assert fills.losing(330 * S) == (1.0, 1.0)
 
@@ -115,7 +127,7 @@ def test_three_losing_closes_widen_until_they_are_old() -> None:
 def test_state_survives_a_restart() -> None:
     fills = tracker()
     for second in range(1, 5):
-        fills.on_fill(second * S, 1, 1_000, 1, closed_pnl=-1.0, fee=0.0)
+        fills.on_fill(second * S, 1, 1_000, 1, closed_pnl=-1.0, fee=0.0, closed_lots=1)
         fills.on_fill(second * S, -1, 999, 1)
     again = tracker()
     again.load(fills.save())
