@@ -113,6 +113,7 @@ class RunRecorder:
         self._account = account
         self._level_of = level_of
         self._account_interval_ns = int(account_interval_s * NS_PER_SECOND)
+        self._end_ns = end_ns
         self.sessions = merge_sessions(sessions or [(start_ns, end_ns)], start_ns, end_ns)
         self.uptime = UptimeMeter(self.sessions, band_bps)
         self._open_streams(is_patient)
@@ -193,7 +194,7 @@ class RunRecorder:
         if ts_ns <= self._last_minute_ns:
             return
         self._last_minute_ns = ts_ns
-        session = self._session_at(ts_ns)
+        session = self._session_at(min(ts_ns, self._end_ns))
         for row in self.uptime.drain(ts_ns):
             self._states.write({"ts": timestamp_text(ts_ns), "ts_ns": ts_ns, "session": session, **row})
         account = self._account()

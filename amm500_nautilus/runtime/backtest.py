@@ -33,6 +33,7 @@ from amm500_nautilus.quoting.config import QuotingConfig
 from amm500_nautilus.quoting.engine import QuoteEngine
 from amm500_nautilus.quoting.skew import exposure_limit
 from amm500_nautilus.quoting.types import MarketShape
+from amm500_nautilus.report.columns import timestamp_text
 from amm500_nautilus.report.recorder import RunRecorder
 from amm500_nautilus.report.summary import write_summary
 from amm500_nautilus.report.tearsheet import write_tearsheet
@@ -137,6 +138,14 @@ def venue_config(config: RunConfig, dataset: Dataset, market: MarketSpec) -> Ven
             f"{config.account.margin_mode.value}; {market.coin} allows {allowed}",
             f"{config.name}: account.margin_mode",
         )
+    for move in config.account.transfers:
+        if not dataset.info.start_ns <= move.ts_ns <= dataset.info.end_ns:
+            span = " to ".join(timestamp_text(ts) for ts in (dataset.info.start_ns, dataset.info.end_ns))
+            raise InputError(
+                f"{timestamp_text(move.ts_ns)} is outside the data",
+                f"{config.name}: account.transfers.at",
+                span,
+            )
     rules: VenueRules = build(config.venue.rules)
     if market.coin != MarketSpec().coin:
         # the asset's number is quoted in refusals; only the default market's is known without asking the venue

@@ -70,6 +70,10 @@ class Clockwork:
         self._transfers = list(reversed(config.transfers))
         self.refused_transfers = 0
         self._last_minute = 0
+        # what the last minute's row showed
+        self._told = (0, Decimal(0))
+        self._last_rate: Decimal | None = None
+        self.carried_rates = 0
         self._session = 0
 
     def wake(self, now: int) -> None:
@@ -96,6 +100,8 @@ class Clockwork:
             said.append(
                 f"funding rate of {self.default_rate_hours} hours: default {rate:f} (the data has none)"
             )
+        if self.carried_rates:
+            said.append("funding rate of the last hour: that of the hour before (the data ends first)")
         if self.oracle_fallbacks:
             said.append(f"oracle: book mid stood in at {self.oracle_fallbacks} payments")
         if self.refused_transfers:
@@ -110,10 +116,33 @@ class Clockwork:
         self.wake_ns = min(self.wake_ns, due)
 
     def finish(self, now: int) -> None:
-        """Report the last moment of the run."""
-        if self._started and self._listener is not None and now > self._last_minute:
-            self._last_minute = now
-            self._listener.on_minute(now)
+        """
+        Pay the hour that the end found unpaid, and report the last moment of the run.
+
+        Where that moment has been reported and something was booked since, it is reported again a nanosecond later: the
+        path of equity ends at what the account holds.
+        """
+        if not self._started:
+            return
+        if self._transfers and now >= self._transfers[-1][0]:
+            self._transfer(now)
+        if self._config.funding.enabled:
+            self._funding(now)
+            self._pay_carried()
+        self._minutes(now)
+        if now > self._last_minute:
+            self._tell(now)
+        elif self._told != self._books():
+            self._tell(self._last_minute + 1)
+
+    def _tell(self, ts_ns: int) -> None:
+        self._last_minute = ts_ns
+        if self._listener is not None:
+            self._told = self._books()
+            self._listener.on_minute(ts_ns)
+
+    def _books(self) -> tuple[int, Decimal]:
+        return self._ledger.fills, self._ledger.equity
 
     # -- minutes ----------------------------------------------------------------------------------
 
@@ -123,10 +152,8 @@ class Clockwork:
         self._paid_hour = now // HOUR_NS
         self._last_state = now
         self._state_due = self._refresh_due = now + self._config.account_refresh_s * SECOND_NS
-        self._last_minute = now
         self._next_minute = (now // MINUTE_NS + 1) * MINUTE_NS
-        if self._listener is not None:
-            self._listener.on_minute(now)
+        self._tell(now)
 
     def _minutes(self, now: int) -> None:
         while self._next_minute <= now:
@@ -135,9 +162,7 @@ class Clockwork:
                 self._next_minute = self._resume_after(boundary, now)
                 continue
             self._next_minute = boundary + MINUTE_NS
-            if self._listener is not None:
-                self._last_minute = boundary
-                self._listener.on_minute(boundary)
+            self._tell(boundary)
 
     def _in_session(self, ts: int) -> bool:
         sessions = self._config.sessions
@@ -169,6 +194,7 @@ class Clockwork:
             self._settle_until(hour)
             lots, oracle = self._ledger.position_lots, self._oracle_price()
             self._next_hour = hour + 1
+        self._last_rate = rate
         self._pay(hour, lots, oracle, rate, ts_ns)
 
     def _funding(self, now: int) -> None:
@@ -198,6 +224,16 @@ class Clockwork:
         if lots:
             self.default_rate_hours += 1
         self._pay(hour, lots, oracle, self._config.funding.default_rate, hour * HOUR_NS)
+
+    def _pay_carried(self) -> None:
+        """Pay the hour that waits for a rate at the last one known: the data ended before its own came."""
+        if self._waiting is None or self._last_rate is None:
+            self._pay_default()
+            return
+        hour, lots, oracle = self._waiting
+        self._waiting = None
+        self.carried_rates += lots != 0
+        self._pay(hour, lots, oracle, self._last_rate, hour * HOUR_NS)
 
     def _pay(self, hour: int, lots: int, oracle: Decimal, rate: Decimal, ts_ns: int) -> None:
         self._paid_hour = hour

@@ -231,6 +231,9 @@ class FillEngine:
                     if not through:
                         # what the trade gave us it did not take from the market's orders before our later ones
                         self._stand_back(orders[place:], lots_filled)
+                    if order.queue is not None:
+                        # nobody is left before an order that has begun to fill
+                        order.queue.ahead = 0.0
                 if order.lots > 0:
                     break  # time priority among our own: nobody behind an order that still stands
         return fills

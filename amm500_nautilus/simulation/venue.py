@@ -156,8 +156,8 @@ class VenueModule(SimulationModule):
                 self._client.release(present + 1)  # type: ignore[union-attr]
             if self._inflight and self._is_stopped():
                 self._client.wind_up(present)  # type: ignore[union-attr]
-        if ts_now >= self._clockwork.wake_ns:
-            self._clockwork.wake(ts_now)
+        if ts_now - self._lag_ns >= self._clockwork.wake_ns:
+            self._clockwork.wake(ts_now - self._lag_ns)
             if self.care is not None:
                 # a position that is held for days makes an account report every few seconds, and no fill
                 self.care.settle(ts_now)

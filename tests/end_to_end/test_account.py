@@ -43,6 +43,9 @@ def test_transfers_and_a_depeg_of_the_run_file_reach_the_report_and_not_the_pnl(
     ("setting", "key"),
     [
         ("account.transfers=[{at: 2026-01-06, amount: 1}, {at: 2026-01-05, amount: 1}]", "account.transfers"),
+        # the bars are of 2026-01-05: neither is there
+        ("account.transfers=[{at: 2026-01-04, amount: 1}]", "account.transfers"),
+        ("account.transfers=[{at: 2026-01-07, amount: 1}]", "account.transfers"),
         ("account.collateral_price=0", "account.collateral_price"),
         ("account.margin_mode=strict_isolated", "account.margin_mode"),
         ("account.margin_mode=shared", "account.margin_mode"),

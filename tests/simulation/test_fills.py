@@ -93,6 +93,17 @@ def test_an_offer_that_comes_back_to_our_price_after_it_had_gone_fills_us_anew()
     assert names(market.on_touch(998, 70, 1000, 20)) == [("a", 20)]
 
 
+@pytest.mark.parametrize("model", ["risk_adverse", "power_prob_queue_model3"])
+def test_an_order_filled_in_part_stays_first_whatever_the_level_does(model: str) -> None:
+    market = engine(model)
+    rest(market, "a", BUY, 1000, 50, displayed=10)
+    # 30 - 10 = 20
+    assert names(market.on_trade(1000, 30, SELL)) == [("a", 20)]
+    for lots in (5, 3):
+        market.on_level(BUY, 1000, lots)
+    assert names(market.on_trade(1000, 2, SELL)) == [("a", 2)]
+
+
 def test_a_book_refresh_with_the_same_levels_neither_fills_nor_moves_the_queue() -> None:
     market = engine()
     order = rest(market, "a", BUY, 1000, 10, displayed=50)

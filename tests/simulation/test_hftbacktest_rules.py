@@ -113,8 +113,10 @@ class Reference:
             order = self.orders[number]
             order[3] -= lots
             order[4] += lots
-            if order[3] < 0:
-                self.fill(number, int(min(-order[3], lots, left)))
+            filled = int(min(-order[3], lots, left))
+            if filled > 0:
+                self.fill(number, filled)
+                order[3] = 0.0
 
     def level(self, side: int, ticks: int, lots: int) -> None:
         before = self.depth[side].get(ticks, 0)

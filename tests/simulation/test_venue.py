@@ -7,8 +7,12 @@ from typing import Any
 import pytest
 from nautilus_trader.model.data import FundingRateUpdate
 from nautilus_trader.model.data import IndexPriceUpdate
+from nautilus_trader.model.data import QuoteTick
+from nautilus_trader.model.data import TradeTick
+from nautilus_trader.model.enums import AggressorSide
 from nautilus_trader.model.enums import OrderStatus
 from nautilus_trader.model.enums import TimeInForce
+from nautilus_trader.model.identifiers import TradeId
 
 from amm500_catalog import USDH
 from amm500_nautilus.simulation.config import FundingConfig
@@ -152,6 +156,32 @@ def test_a_fill_says_whether_a_trade_caused_it(*, quote_first: bool) -> None:
     recorder = Recorder()
     run([lambda s: s.send("a", 1, 69_001, 100)], [*still(3), cause], recorder)
     assert [(fill.lots, fill.by_trade) for fill in recorder.fills] == [(100, not quote_first)]
+
+
+def test_funding_goes_by_the_venues_clock_however_late_the_market_is_seen() -> None:
+    lag, hour = 5 * SECOND, T0 + 3_600 * SECOND
+
+    def seen_late(ts: int) -> QuoteTick:
+        return QuoteTick(IID, price(69_000), price(69_001), size(500), size(500), ts, ts + lag)
+
+    sold = TradeTick(
+        IID,
+        price(68_998),
+        size(100),
+        AggressorSide.SELLER,
+        TradeId("1"),
+        hour - 2 * SECOND,
+        hour + 3 * SECOND,
+    )
+    recorder = Recorder()
+    quotes = [seen_late(T0 + second * SECOND) for second in range(3_610)]
+    # bought 100 lots two seconds before the hour: what the hour finds, though our screen shows five seconds before it
+    run([lambda s: s.send("a", 1, 68_999, 100)], [depth(IID, T0, BIDS, ASKS), *quotes, sold], recorder)
+    assert [fill.lots for fill in recorder.fills] == [100]
+    [(ts_ns, amount, rate, mark)] = recorder.funding
+    assert ts_ns == hour
+    assert amount == pytest.approx(-rate * mark * Decimal("0.1"), abs=Decimal("1e-6"))
+    assert recorder.minutes[-1] == T0 + 3_609 * SECOND
 
 
 def test_a_question_about_an_order_on_its_way_is_no_error_and_its_answer_comes() -> None:
