@@ -153,7 +153,8 @@ def prepare(
         found = replace(found, notes=(*found.notes, *hours_note(config, hours)))
         found, shock = _put_under_stress(config, found)
         key = _request_key(config, moment, data.source)
-        label = _simulate(config, store, found, key, progress, hours=hours, shock=shock)
+        day = moment.date().isoformat()
+        label = _simulate(config, store, found, key, progress, hours=hours, shock=shock, day=day)
     else:
         progress.say(f"catalogue: simulated dataset {label} is already there")
     dataset = open_simulated(store, label, classes=STREAMS, feed_latency_ns=latency_ns)
@@ -268,7 +269,11 @@ def _request_key(config: RunConfig, now: datetime, source: str) -> str:
 
 
 def _stored_label(config: RunConfig, store: CatalogStore, now: datetime) -> str | None:
-    """Return a dataset that an equal request made before; bars of a file are looked at again each time."""
+    """
+    Return a dataset that an equal request made before; bars of a file are looked at again each time.
+
+    Bars that ``auto`` generated because no source had any stand in for the rest of that day; then the sources are asked again.
+    """
     source = config.data.source
     made_by = {
         "auto": ("auto",),
@@ -276,14 +281,16 @@ def _stored_label(config: RunConfig, store: CatalogStore, now: datetime) -> str 
         "catalog": ("catalog", "auto", "hyperliquid", "yfinance"),
     }
     keys = {_request_key(config, now, name) for name in made_by.get(source, ())}
+    stand_in = None
     for label in store.labels() if keys else ():
         meta = store.meta(label)
         if meta is None or meta.get("request_key") not in keys:
             continue
-        if source == "catalog" and meta.get("bars_simulated"):
-            continue
-        return label
-    return None
+        if source == "generator" or not meta.get("bars_simulated"):
+            return label
+        if source == "auto" and meta.get("made_day") == now.date().isoformat():
+            stand_in = label
+    return stand_in
 
 
 # -- bars ---------------------------------------------------------------------------------------------------------
@@ -489,6 +496,7 @@ def _simulate(
     *,
     hours: str,
     shock: Shock | None,
+    day: str,
 ) -> str:
     simulator = simulator_config(config)
     frame = found.frame
@@ -525,7 +533,8 @@ def _simulate(
             | {"market": asdict(found.spec), "hours": hours}
             | ({} if shock is None else {"stress": asdict(shock)}),
         )
-        staged.publish({**meta_from_info(info), "request_key": request_key, "rows": result.rows})
+        own = {"request_key": request_key, "rows": result.rows, "made_day": day}
+        staged.publish(meta_from_info(info) | own)
     return label
 
 
