@@ -24,7 +24,7 @@ class DeafYahoo:
 
     asked = 0
 
-    def fetch(self, request: BarRequest) -> BarFrame:  # noqa: ARG002 - the shape of a source
+    def fetch(self, request: BarRequest) -> BarFrame:
         type(self).asked += 1
         raise SourceUnavailableError("no answer", "Yahoo")
 
