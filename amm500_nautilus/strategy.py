@@ -562,10 +562,7 @@ class MarketMaker(Strategy):
             self._own_trades.on_fill(trade, lots)
         is_taker = event.liquidity_side == LiquiditySide.TAKER
         fee = float(event.commission)
-        closed = min(lots, abs(before)) if before * side < 0 else 0
-        self.engine.on_fill(
-            event.ts_event, side, ticks, lots, profit, fee, closed_lots=closed, is_taker=is_taker
-        )
+        self.engine.on_fill(event.ts_event, side, ticks, lots, profit, fee, before=before, is_taker=is_taker)
         self.guard.on_fill(
             event.ts_event,
             side,

@@ -15,6 +15,11 @@ from amm500_nautilus.quoting.types import MarketShape
 MIN_NOTIONAL_ROOM = 0.98
 
 
+def least_lots(min_notional: float, lot_value: float, far_bps: float = 0.0) -> int:
+    """Return the lots whose value is the venue's least even at the farthest bid, ``far_bps`` below fair value."""
+    return ceil(min_notional / (lot_value * max(0.01, min(MIN_NOTIONAL_ROOM, 1.0 - far_bps * 1e-4))))
+
+
 class _Sizing:
     """Sizes of one side for a given equity, in lots, by the same rules as the engine's."""
 
@@ -25,7 +30,7 @@ class _Sizing:
         self._model = model
         self._leverage = leverage
         self.lot_value = price * shape.lot
-        self.min_lots = max(1, ceil(shape.min_notional / (self.lot_value * MIN_NOTIONAL_ROOM)))
+        self.min_lots = max(1, least_lots(shape.min_notional, self.lot_value))
 
     def limit(self, equity: float) -> float:
         return exposure_limit(

@@ -9,8 +9,11 @@ from amm500_nautilus.quoting.adaptive import ModeKeeper
 from amm500_nautilus.quoting.book import BookAnalysis
 from amm500_nautilus.quoting.book import BookKeeper
 from amm500_nautilus.quoting.book import queue_position
-from amm500_nautilus.quoting.checks import MIN_NOTIONAL_ROOM
+from amm500_nautilus.quoting.checks import least_lots
 from amm500_nautilus.quoting.checks import refusals
+from amm500_nautilus.quoting.closing import CLOSING
+from amm500_nautilus.quoting.closing import behind
+from amm500_nautilus.quoting.closing import within
 from amm500_nautilus.quoting.config import QuotingConfig
 from amm500_nautilus.quoting.diff import TOUCH_LEVEL
 from amm500_nautilus.quoting.diff import OrderKeeper
@@ -52,10 +55,6 @@ from amm500_nautilus.quoting.volatility import YEAR_SECS
 from amm500_nautilus.quoting.volatility import VolatilityMeter
 
 
-# reasons that let an order do nothing but close the position
-CLOSING = frozenset({"margin", "reduce_only"})
-
-
 def make_model(config: QuotingConfig) -> QuotingModel:
     """Return the configured quoting model."""
     if config.model == "fixed_grid":
@@ -63,30 +62,6 @@ def make_model(config: QuotingConfig) -> QuotingModel:
     if config.model == "glft":
         return GlftModel(config.glft)
     return TieredModel(config.ladder)
-
-
-def _within(levels: Sequence[Level], most: int, least: int) -> tuple[Level, ...]:
-    """
-    Return the levels, best first, cut off where their sizes reach ``most`` lots.
-
-    No level is left under ``least`` lots, which the venue refuses: what would be left for the next one joins the one before it.
-    5 lots of a position, where the least is 12, go as one reduce-only order, the only kind that may be smaller.
-    """
-    if 0 < most < least:
-        return tuple(Level(level.price_ticks, most, reduce_only=True) for level in levels[:1])
-    out: list[Level] = []
-    for level in levels:
-        if most < least:
-            break
-        lots = most if most - level.lots < least else level.lots
-        out.append(Level(level.price_ticks, lots))
-        most -= lots
-    return tuple(out)
-
-
-def _least_lots(min_notional: float, lot_value: float, far_bps: float) -> int:
-    """Return the lots whose value is the venue's least even at the farthest bid."""
-    return ceil(min_notional / (lot_value * max(0.01, min(MIN_NOTIONAL_ROOM, 1.0 - far_bps * 1e-4))))
 
 
 @dataclass(slots=True)
@@ -229,14 +204,15 @@ class QuoteEngine:
         closed_pnl: float,
         fee: float,
         *,
-        closed_lots: int = 0,
+        before: int = 0,
         is_taker: bool = False,
     ) -> None:
         """
         Take one of our own fills.
 
-        ``closed_pnl`` before the fee, both in collateral units; ``closed_lots`` of it closed a position, the rest opened one.
+        ``closed_pnl`` before the fee, both in collateral units; ``before`` the signed position that the fill found, in lots.
         """
+        closed_lots = min(lots, abs(before)) if before * side < 0 else 0
         self.fills.on_fill(ts_ns, side, price_ticks, lots, closed_pnl, fee, closed_lots=closed_lots)
         self.rebalancer.on_fill(lots, is_taker=is_taker)
 
@@ -432,7 +408,7 @@ class QuoteEngine:
             min_bps,
             max_bps,
             int(size / reading.lot_value),
-            _least_lots(self.shape.min_notional, reading.lot_value, max_bps * bid_multiple),
+            least_lots(self.shape.min_notional, reading.lot_value, max_bps * bid_multiple),
             bid_multiple,
             ask_multiple,
             row.level_share if adaptive else 1.0,
@@ -465,7 +441,7 @@ class QuoteEngine:
                     return NO_LEVELS, NO_LEVELS
                 side = 1 if position > 0 else -1
                 # what closes more than there is opens the other way
-                bids, asks = (_within(levels, abs(position), least) for levels in (bids, asks))
+                bids, asks = (within(levels, abs(position), least) for levels in (bids, asks))
         return (NO_LEVELS if side > 0 else bids), (NO_LEVELS if side < 0 else asks)
 
     def _rebalance(
@@ -498,21 +474,10 @@ class QuoteEngine:
         ladder = bids if side > 0 else asks
         if not CLOSING.isdisjoint(reading.stops):
             left = abs(account.position_lots) - lots
-            ladder = _within(ladder, left, min_lots) if left >= min_lots else NO_LEVELS
+            ladder = within(ladder, left, min_lots) if left >= min_lots else NO_LEVELS
         if side > 0:
-            return self._behind(ladder, side, book.bid_ticks, lots), asks, take
-        return bids, self._behind(ladder, side, book.ask_ticks, lots), take
-
-    def _behind(self, ladder: Sequence[Level], side: int, touch: int, lots: int) -> tuple[Level, ...]:
-        """Return the ladder with a reduce-only level at the touch before it, moved back where it would be better."""
-        last = touch
-        out = [Level(touch, lots, reduce_only=True)]
-        for level in ladder:
-            if (level.price_ticks - last) * side >= 0:
-                level = Level(last - side, level.lots)
-            out.append(level)
-            last = level.price_ticks
-        return tuple(out)
+            return behind(ladder, side, book.bid_ticks, lots), asks, take
+        return bids, behind(ladder, side, book.ask_ticks, lots), take
 
     def _state(self, bids: Sequence[Level], asks: Sequence[Level]) -> QuoteState:
         if not bids and not asks:

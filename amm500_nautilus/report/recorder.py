@@ -132,6 +132,10 @@ class RunRecorder:
         self.actions = {"place": 0, "modify": 0, "cancel": 0}
         self.rejected = 0
         self.unbooked: list[str] = []
+        self._listen()
+
+    def _listen(self) -> None:
+        """Say what is heard, and by which method, and subscribe to it."""
         self._handlers: dict[type, Callable[[Any], None]] = {
             OrderFilled: self._on_filled,
             OrderCanceled: self._on_order_closed,
@@ -150,7 +154,7 @@ class RunRecorder:
             (topics.RISK, self._risk.on_decision),
         )
         for topic, handler in self._subscriptions:
-            msgbus.subscribe(topic, handler, priority=PRIORITY)
+            self._msgbus.subscribe(topic, handler, priority=PRIORITY)
 
     @property
     def trouble(self) -> str:

@@ -446,12 +446,17 @@ class VenueModule(SimulationModule):
             raise RuntimeError(msg)
         self._clockwork.account_changed()
         client.emit_fill(ts, order, ticks, lots, maker=maker, trade_id=trade_id, fee_nano=result.fee)
-        for other, keeps in self._desk.excess_reduce_only() if self._desk.has_reduce_only else ():
+        if self._desk.has_reduce_only:
+            self._cut_reduce_only(ts, client)
+        return result
+
+    def _cut_reduce_only(self, ts: int, client: VenueExecClient) -> None:
+        """Cut what may only reduce to the position that a fill has left."""
+        for other, keeps in self._desk.excess_reduce_only():
             if keeps:
                 client.resize_resting(ts, other, keeps)
             else:
                 client.cancel_resting(ts, other)
-        return result
 
     def fill_context(self, trade_id: str) -> FillContext:
         """

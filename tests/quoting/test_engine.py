@@ -281,7 +281,7 @@ def test_equity_that_is_no_number_stops_quoting() -> None:
 def test_losing_fills_widen_the_quotes() -> None:
     calm, losing = make(), make()
     for step in range(3):
-        losing.on_fill(S + step, (-1) ** step, 69_000, 10, -1.0, 0.0, closed_lots=10)
+        losing.on_fill(S + step, (-1) ** step, 69_000, 10, -1.0, 0.0, before=-10 * (-1) ** step)
     low = decide(calm, ts_ns=S + 5).plan.factors["min_bps"]
     assert decide(losing, ts_ns=S + 5).plan.factors["min_bps"] == pytest.approx(2.5 * low)
 
@@ -373,7 +373,7 @@ def run(engine: QuoteEngine, *, first: int, last: int, seed: int = 3) -> list[De
         engine.on_trade(ts_ns + 2, bid, 3.0, -1)
         engine.on_oracle(ts_ns + 2, bid / 100)
         if is_fill:
-            engine.on_fill(ts_ns + 3, 1 if position > 0 else -1, bid, 50, -0.1, 0.01, closed_lots=50)
+            engine.on_fill(ts_ns + 3, 1 if position > 0 else -1, bid, 50, -0.1, 0.01, before=-position)
         account = replace(ACCOUNT, position_lots=position)
         decision = engine.decide(ts_ns + 4, account, tuple(book.values()), RICH)
         out.append(decision)
