@@ -1,13 +1,19 @@
 """Recorded books and trades: what is stored, what is dropped and counted, what is refused."""
 
+import bz2
 import gzip
+import json
+import lzma
+import zipfile
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
+import lz4.frame
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from nautilus_trader.model.data import OrderBookDeltas
 from nautilus_trader.model.data import QuoteTick
@@ -347,7 +353,7 @@ def test_every_kind_of_line_is_read(tmp_path: Path) -> None:
     [
         ('{"channel": "l2Book"', r"lines.jsonl line 7: the line cannot be read .*; allowed: websocket frames, archive lines or node blocks"),
         ('{"channel":"trades","data":[{"coin":"ETH","side":"C"}]}', r"line 7: the line cannot be read .*`side` was 'C'"),
-        ('{"channel":"l2Book","data":{"coin":"ETH","time":1768487409000,"levels":[[{"px":"5","sz":"1","n":1}],[{"px":"4","sz":"1","n":1}]]}}', "is crossed: best bid 5, best ask 4; allowed: best bid below best ask"),
+        ('{"channel":"l2Book","data":{"coin":"ETH","time":1768487409000,"levels":[[{"px":"4305","sz":"1","n":1}],[{"px":"4304","sz":"1","n":1}]]}}', "is crossed: best bid 4305, best ask 4304; allowed: best bid below best ask"),
     ],
 )  # fmt: skip
 def test_a_bad_line_is_named(tmp_path: Path, line: str, message: str) -> None:
@@ -355,6 +361,140 @@ def test_a_bad_line_is_named(tmp_path: Path, line: str, message: str) -> None:
     path.write_text("\n".join([*FRAMES, line]))
     with pytest.raises(InputError, match=message):
         read_lines(str(path), "ETH")
+
+
+def frame(bids: str, asks: str = '{"px":"4300.5","sz":"1","n":1}', *, time: object = 1768487409000) -> str:
+    return f'{{"channel":"l2Book","data":{{"coin":"ETH","time":{time},"levels":[[{bids}],[{asks}]]}}}}'
+
+
+def level(px: str = "4300.1", sz: str = "1") -> str:
+    return f'{{"px":"{px}","sz":"{sz}","n":1}}'
+
+
+def printed(**changed: object) -> str:
+    row = {
+        "coin": "ETH",
+        "side": "A",
+        "px": "4300.1",
+        "sz": "0.5",
+        "time": 1768487409000,
+        "hash": "0x0",
+        "tid": 9,
+    }
+    return json.dumps({"channel": "trades", "data": [row | changed]})
+
+
+def block(**changed: object) -> str:
+    fill = {
+        "coin": "ETH",
+        "px": "4300.0",
+        "sz": "0.25",
+        "side": "A",
+        "time": 1768487409000,
+        "crossed": True,
+        "tid": 9,
+    }
+    return json.dumps({"block_time": "2026-01-15T14:30:09", "events": [["0x1", fill | changed]]})
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        pytest.param(frame(level(sz="0")), "the size is 0, not above zero", id="an empty level"),
+        pytest.param(frame(level("4300.0") + "," + level("4300.1")), "bids at 4300.0 and 4300.1", id="bids that rise"),
+        pytest.param(frame(level(), level("4300.3") + "," + level("4300.2")), "asks at 4300.3 and 4300.2", id="asks that fall"),
+        pytest.param(frame(level(), time=0), "the time reads as 1970-01-01", id="a book of no time"),
+        pytest.param(frame(level("4.3")), "the price 4.3 is not of a market at 4300", id="a touch of another market"),
+        pytest.param(frame(level(sz="0.00001")), "the size 1e-05 is under the lot of 0.0001", id="less than a lot"),
+        pytest.param(frame(level("1e20")), "the price is", id="a price that nothing holds"),
+        pytest.param(printed(px="NaN"), "`px` was 'NaN'", id="a trade at NaN"),
+        pytest.param(printed(px="0"), "`px` was '0', must be positive", id="a trade at 0"),
+        pytest.param(printed(px="0.001"), "the price 0.001 is not of a market at 4300", id="an absurd trade"),
+        pytest.param(printed(sz="-1"), "`sz` was '-1', must be positive", id="a negative trade"),
+        pytest.param(printed(sz="1e14"), "the size is 1e[+]14", id="a trade that nothing holds"),
+        pytest.param(printed(tid=-1), "`tid` was -1", id="a negative trade id"),
+        pytest.param(printed(time=0), "the time reads as 1970-01-01", id="a trade of no time"),
+        pytest.param(block(side="C"), "`side` was 'C'", id="a block's trade of no side"),
+        pytest.param(block(px="x"), "`px` was 'x'", id="a block's price that is none"),
+        pytest.param(block(time=1 << 80), "`time` was", id="a block's time that nothing holds"),
+        pytest.param('{"channel":' + "[" * 100_000, "nested too deeply", id="a line without a bottom"),
+    ],
+)  # fmt: skip
+def test_a_line_that_cannot_be_stored_is_refused(tmp_path: Path, line: str, message: str) -> None:
+    path = tmp_path / "lines.jsonl"
+    path.write_text("\n".join([*FRAMES, line]))
+    with pytest.raises(InputError, match=message):
+        read_lines(str(path), "ETH")
+
+
+@pytest.mark.parametrize("kind", ["gz", "bz2", "xz", "zip", "lz4", "zst"])
+def test_compressed_lines_are_read_and_damaged_ones_named(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / f"lines.jsonl.{kind}"
+    lines = "\n".join(FRAMES).encode()
+    if kind == "zip":
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("lines.jsonl", lines)
+    else:
+        pack = {
+            "gz": gzip.compress,
+            "bz2": bz2.compress,
+            "xz": lzma.compress,
+            "lz4": lz4.frame.compress,
+            "zst": lambda data: pa.compress(data, codec="zstd", asbytes=True),
+        }[kind]
+        path.write_bytes(pack(lines))
+    assert len(read_lines(str(path), "ETH").trades) == 2
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) // 2] + b"\xff" * 8)
+    with pytest.raises(InputError, match=rf"{path}: the file cannot be read"):
+        read_lines(str(path), "ETH")
+
+
+def with_price(table: str, row: int, price: float) -> Edit:
+    def edit(tables: dict[str, pd.DataFrame]) -> None:
+        tables[table].loc[row, "price"] = price
+
+    return edit
+
+
+def with_trade_ids(ids: list[Any]) -> Edit:
+    def edit(tables: dict[str, pd.DataFrame]) -> None:
+        tables["trades"]["trade_id"] = ids
+
+    return edit
+
+
+def with_size(size: float) -> Edit:
+    def edit(tables: dict[str, pd.DataFrame]) -> None:
+        tables["trades"].loc[1, "size"] = size
+
+    return edit
+
+
+@pytest.mark.parametrize(
+    ("edit", "message"),
+    [
+        pytest.param(with_price("trades", 1, 0.0001), "row 2: the price 0.0001 is not of a market at 4300", id="an absurd trade"),
+        pytest.param(with_price("prices", 2, 50_000.0), "row 3: the price 50000 is not of a market at 4300", id="an absurd bid"),
+        pytest.param(with_size(0.00004), "row 2: the size 4e-05 is under the lot of 0.0001", id="less than half a lot"),
+        pytest.param(with_trade_ids(["1", "", "3", "3", "4", "5"]), "row 2: `trade_id` is ''", id="an empty id"),
+        pytest.param(with_trade_ids(["1", "2" * 37, "3", "3", "4", "5"]), "row 2: `trade_id` is '22222", id="a long id"),
+        pytest.param(with_trade_ids(["1", "zwölf", "3", "3", "4", "5"]), "row 2: `trade_id` is 'zwölf'", id="an id beyond ASCII"),
+        pytest.param(with_trade_ids(["1", None, "3", "3", "4", "5"]), "row 2: `trade_id` is missing", id="no id"),
+        pytest.param(with_trade_ids([1, None, 3, 3, 4, 5]), "row 2: `trade_id` is missing", id="no number"),
+    ],
+)  # fmt: skip
+def test_what_no_trade_can_be_is_refused(folder: Callable[..., str], edit: Edit, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        read_recording(folder(edit), "ETH")
+
+
+def test_a_lone_bid_far_below_does_not_set_the_tick(folder: Callable[..., str]) -> None:
+    def edit(tables: dict[str, pd.DataFrame]) -> None:
+        tables["orderbooks"]["bid_price_19"] = 5.0
+
+    recording = read_recording(folder(edit), "ETH")
+    assert str(recording.instrument.price_increment) == "0.1"
 
 
 def test_damaged_compressed_lines_are_named(tmp_path: Path) -> None:

@@ -6,18 +6,24 @@ market-data archive's ``{"time", "ver_num", "raw": {...}}``; and the node archiv
 in which both sides of a trade appear and the one that crossed is the aggressor.
 """
 
+import io
 import json
+import lzma
+import zipfile
 import zlib
 from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import field
 from decimal import Decimal
 from decimal import InvalidOperation
+from itertools import pairwise
 from typing import Any
 from typing import Final
 
 import fsspec
 import numpy as np
+import pyarrow as pa
 from nautilus_trader.model.data import QuoteTick
 from nautilus_trader.model.data import TradeTick
 from nautilus_trader.model.enums import AggressorSide
@@ -30,9 +36,20 @@ from amm500_catalog.sources.recorded import NS_PER_MS
 from amm500_catalog.sources.recordings import Recording
 from amm500_catalog.sources.recordings import instrument_of
 from amm500_catalog.sources.recordings import market_of
+from amm500_catalog.sources.recordings import scale_of
 from amm500_catalog.sources.recordings import snapshot_deltas
+from amm500_catalog.sources.sound import Scale
 from amm500_catalog.spec import MarketSpec
+from amm500_catalog.validate import EARLIEST_NS
+from amm500_catalog.validate import HIGHEST_PRICE
+from amm500_catalog.validate import LARGEST_VOLUME
+from amm500_catalog.validate import LATEST_NS
+from amm500_catalog.validate import utc_text
 from hyperliquid_hip3.errors import PayloadError
+from hyperliquid_hip3.fields import positive
+from hyperliquid_hip3.fields import side
+from hyperliquid_hip3.fields import time_ns
+from hyperliquid_hip3.fields import whole
 from hyperliquid_hip3.parsing import parse_bbo
 from hyperliquid_hip3.parsing import parse_l2_book
 from hyperliquid_hip3.parsing import parse_trades
@@ -80,6 +97,8 @@ def read_lines(path: str, coin: str, *, spec: MarketSpec | None = None) -> Recor
         where = f"{path} line {number}"
         try:
             _take(messages, line, coin)
+        except RecursionError as e:
+            raise InputError("the line is nested too deeply", where, ALLOWED) from e
         except (PayloadError, json.JSONDecodeError, KeyError, TypeError, ValueError, InvalidOperation) as e:
             raise InputError(f"the line cannot be read ({e})", where, ALLOWED) from e
     if not (messages.books or messages.tops or messages.trades):
@@ -89,16 +108,32 @@ def read_lines(path: str, coin: str, *, spec: MarketSpec | None = None) -> Recor
 
 def _lines(path: str) -> Iterator[tuple[int, str]]:
     try:
-        with fsspec.open(path, "rt", compression="infer", encoding="utf-8") as stream:
+        with _opened(path) as stream:
             for number, line in enumerate(stream, start=1):
                 if line.strip():
                     yield number, line
     except FileNotFoundError as e:
         raise InputError("the file does not exist", path, ALLOWED) from e
-    except (OSError, EOFError, RuntimeError, UnicodeDecodeError, zlib.error) as e:
+    except (
+        OSError,
+        EOFError,
+        RuntimeError,
+        UnicodeDecodeError,
+        zlib.error,
+        lzma.LZMAError,
+        zipfile.BadZipFile,
+    ) as e:
         raise InputError(
             f"the file cannot be read ({e})", path, f"{ALLOWED}; complete compressed files"
         ) from e
+
+
+def _opened(path: str) -> Any:
+    """Return the file's text, decompressed by what its name says."""
+    if not path.endswith(".zst"):
+        return fsspec.open(path, "rt", compression="infer", encoding="utf-8")
+    raw = fsspec.open(path, "rb").open()
+    return io.TextIOWrapper(io.BufferedReader(pa.CompressedInputStream(raw, "zstd")), encoding="utf-8")
 
 
 def _take(messages: _Messages, line: str, coin: str) -> None:
@@ -112,28 +147,66 @@ def _take(messages: _Messages, line: str, coin: str) -> None:
     channel, data = frame.get("channel"), frame.get("data") or {}
     if channel == "l2Book" and data["coin"] == coin:
         book = parse_l2_book(data)
+        _require_time(book.ts_ns)
+        for levels, sign, name in ((book.bids, 1, "bids"), (book.asks, -1, "asks")):
+            _require_levels(levels, sign, name)
         messages.books.append(book)
         if received.strip():
             messages.lags_ns.append(int(received) - book.ts_ns)
     elif channel == "bbo" and data["coin"] == coin:
-        messages.tops.append(parse_bbo(data))
+        top = parse_bbo(data)
+        _require_time(top.ts_ns)
+        _require_levels([level for level in (top.bid, top.ask) if level is not None])
+        messages.tops.append(top)
     elif channel == "trades":
-        messages.trades.extend(trade for trade in parse_trades(data) if trade.coin == coin)
+        for trade in parse_trades(data):
+            if trade.coin == coin:
+                messages.trades.append(_required(trade))
+
+
+def _require_time(ts_ns: int) -> None:
+    if not EARLIEST_NS <= ts_ns <= LATEST_NS:
+        raise ValueError(f"the time reads as {utc_text(ts_ns)}, not one between 1990 and 2100")
+
+
+def _require_levels(levels: Sequence[BookLevel], sign: int = 0, name: str = "") -> None:
+    """Refuse a level that cannot be stored and, with a sign, levels that do not lie one beyond the other."""
+    for level in levels:
+        _require_amounts(level.price, level.size)
+    if sign:
+        for better, worse in pairwise(levels):
+            if (better.price - worse.price) * sign <= 0:
+                raise ValueError(f"{name} at {better.price} and {worse.price} are not from the best outward")
+
+
+def _require_amounts(price: Decimal, size: Decimal) -> None:
+    for what, value, most in (("price", price, HIGHEST_PRICE), ("size", size, LARGEST_VOLUME)):
+        if not 0 < value <= most:
+            raise ValueError(f"the {what} is {value:g}, not above zero and at most {most:g}")
+
+
+def _required(trade: PublicTrade) -> PublicTrade:
+    _require_time(trade.ts_ns)
+    _require_amounts(trade.price, trade.size)
+    return trade
 
 
 def _take_block(messages: _Messages, block: dict[str, Any], coin: str) -> None:
     for _address, fill in block["events"]:
         # both sides of a trade are listed; the one that crossed gives the aggressor
         if fill["coin"] == coin and fill["crossed"] is True:
+            channel = "events"
             messages.trades.append(
-                PublicTrade(
-                    coin=coin,
-                    ts_ns=int(fill["time"]) * NS_PER_MS,
-                    side=1 if fill["side"] == "B" else -1,
-                    price=Decimal(fill["px"]),
-                    size=Decimal(fill["sz"]),
-                    trade_id=int(fill["tid"]),
-                    block_hash=str(fill.get("hash", "")),
+                _required(
+                    PublicTrade(
+                        coin=coin,
+                        ts_ns=time_ns(fill, "time", channel),
+                        side=side(fill, channel),
+                        price=positive(fill, "px", channel),
+                        size=positive(fill, "sz", channel),
+                        trade_id=whole(fill, "tid", channel),
+                        block_hash=str(fill.get("hash", "")),
+                    )
                 )
             )
 
@@ -150,6 +223,7 @@ def _recording(messages: _Messages, coin: str, spec: MarketSpec | None, name: st
         raise InputError("every quote has an empty side", name, "at least one book, quote or trade")
     spec = spec or market_of(coin, np.array(sizes))
     recording = Recording(coin, instrument_of(spec, np.array(prices), ts_ns=min(times)))
+    _require_scale(messages, tops, scale_of(recording.instrument, np.array(prices)), name)
     recording.drop("quotes with an empty side", len(messages.tops) - len(tops))
     _add_books(recording, messages.books, name)
     _add_tops(recording, tops, name)
@@ -159,6 +233,30 @@ def _recording(messages: _Messages, coin: str, spec: MarketSpec | None, name: st
     if not (recording.deltas or recording.quotes or recording.trades):
         raise InputError("nothing is left of the coin's messages", name, "at least one book, quote or trade")
     return recording
+
+
+def _require_scale(messages: _Messages, tops: list[TopOfBook], scale: Scale, name: str) -> None:
+    """Refuse prices and sizes that are not of this market."""
+    best = [(book.ts_ns, levels[0]) for book in messages.books for levels in (book.bids, book.asks) if levels]
+    best += [(top.ts_ns, level) for top in tops for level in (top.bid, top.ask) if level is not None]
+    deep = [
+        (book.ts_ns, level)
+        for book in messages.books
+        for levels in (book.bids, book.asks)
+        for level in levels[1:]
+    ]
+    traded = [(trade.ts_ns, trade) for trade in messages.trades]
+    for found, is_near in ((best, True), (traded, True), (deep, False)):
+        times = [ts_ns for ts_ns, _ in found]
+        prices = np.array([float(row.price) for _, row in found])
+        sizes = np.array([float(row.size) for _, row in found])
+
+        def where(at: int, times: list[int] = times) -> str:
+            return f"{name}, {utc_text(times[at])}"
+
+        if is_near:
+            scale.refuse_far(prices, where)
+        scale.refuse_lost(prices, sizes, where)
 
 
 def _add_books(recording: Recording, books: list[BookSnapshot], name: str) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from dataclasses import field
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -36,6 +37,9 @@ from amm500_catalog.sources.recorded import LEVELS
 from amm500_catalog.sources.recorded import NS_PER_MS
 from amm500_catalog.sources.recorded import read_rows
 from amm500_catalog.sources.recorded import require_file
+from amm500_catalog.sources.sound import Scale
+from amm500_catalog.sources.sound import near
+from amm500_catalog.sources.sound import require_trade_ids
 from amm500_catalog.spec import MarketSpec
 from amm500_catalog.store import CatalogStore
 from amm500_catalog.store import ImportResult
@@ -234,15 +238,18 @@ def read_recording(
         if name != "trades" or len(tables) == 1
     )
     spec = spec or market_of(coin, np.concatenate(sizes))
-    instrument = instrument_of(spec, np.concatenate(prices), ts_ns=start_ms * NS_PER_MS)
+    seen = np.concatenate([column.astype(np.float64) for column in prices])
+    instrument = instrument_of(spec, seen, ts_ns=start_ms * NS_PER_MS)
+    scale = scale_of(instrument, seen)
     recording = Recording(coin, instrument)
     if "orderbooks" in tables:
-        _add_books(recording, tables["orderbooks"], str(Path(folder) / f"{coin}_orderbooks.parquet"))
+        _add_books(recording, tables["orderbooks"], str(Path(folder) / f"{coin}_orderbooks.parquet"), scale)
     if "prices" in tables:
-        _add_quotes(recording, tables["prices"], str(Path(folder) / f"{coin}_prices.parquet"))
+        _add_quotes(recording, tables["prices"], str(Path(folder) / f"{coin}_prices.parquet"), scale)
     if "trades" in tables:
         since_ms = start_ms if "orderbooks" in tables else None
-        _add_trades(recording, tables["trades"], str(Path(folder) / f"{coin}_trades.parquet"), since_ms)
+        path = str(Path(folder) / f"{coin}_trades.parquet")
+        _add_trades(recording, tables["trades"], path, scale, since_ms)
     return recording
 
 
@@ -298,7 +305,7 @@ def market_of(coin: str, sizes: np.ndarray) -> MarketSpec:
 
 def instrument_of(spec: MarketSpec, prices: np.ndarray, *, ts_ns: int) -> Instrument:
     """
-    Return the instrument whose tick is the venue's at the recording's lowest price.
+    Return the instrument whose tick is the venue's at the recording's lowest price, of those near its median.
 
     Raises
     ------
@@ -306,10 +313,17 @@ def instrument_of(spec: MarketSpec, prices: np.ndarray, *, ts_ns: int) -> Instru
         If no price is positive.
 
     """
-    positive = prices[np.isfinite(prices) & (prices > 0)]
-    if not len(positive):
+    usual = near(prices)
+    if not len(usual):
         raise InputError("there is no price above zero", spec.coin, "recorded prices")
-    return make_instrument(spec, Decimal(repr(float(positive.min()))), ts_ns)
+    return make_instrument(spec, Decimal(repr(float(usual.min()))), ts_ns)
+
+
+def scale_of(instrument: Instrument, prices: np.ndarray) -> Scale:
+    """Return what a recording's prices and sizes are measured by."""
+    return Scale(
+        float(np.median(near(prices))), float(instrument.price_increment), float(instrument.size_increment)
+    )
 
 
 def snapshot_deltas(
@@ -375,13 +389,16 @@ def _digest(paths: Sequence[Path], coin: str) -> str:
     return digest.hexdigest()
 
 
-def _add_books(recording: Recording, table: pd.DataFrame, path: str) -> None:
+def _add_books(recording: Recording, table: pd.DataFrame, path: str, scale: Scale) -> None:
     times = table["exchange_timestamp"].to_numpy(dtype=np.int64) * NS_PER_MS
     check_order(times, path=path)
     prices = {side: table[[f"{side}_price_{i}" for i in range(LEVELS)]].to_numpy() for side in ("bid", "ask")}
     sizes = {side: table[[f"{side}_size_{i}" for i in range(LEVELS)]].to_numpy() for side in ("bid", "ask")}
     for side in ("bid", "ask"):
         _check_levels(side, prices[side], sizes[side], path)
+        scale.refuse_far(prices[side][:, 0], partial(row_text, path))
+        for level in range(LEVELS):
+            scale.refuse_lost(prices[side][:, level], sizes[side][:, level], partial(row_text, path))
     check_book_sides(prices["bid"], prices["ask"], path=path)
     same = np.diff(times) == 0
     for levels in (*prices.values(), *sizes.values()):
@@ -430,10 +447,10 @@ def _check_levels(side: str, prices: np.ndarray, sizes: np.ndarray, path: str) -
         )
 
 
-def _add_quotes(recording: Recording, table: pd.DataFrame, path: str) -> None:
+def _add_quotes(recording: Recording, table: pd.DataFrame, path: str, scale: Scale) -> None:
     times = table["exchange_timestamp"].to_numpy(dtype=np.int64)
     check_order(times * NS_PER_MS, path=path)
-    _check_ticks(table, path, {"bid", "ask"})
+    _check_ticks(table, path, {"bid", "ask"}, scale)
     # the last row of each side at each time, carried forward: one quote a message
     wide: dict[str, pd.Series] = {}
     for side in ("bid", "ask"):
@@ -481,8 +498,11 @@ def _add_quotes(recording: Recording, table: pd.DataFrame, path: str) -> None:
     )
 
 
-def _add_trades(recording: Recording, table: pd.DataFrame, path: str, since_ms: int | None) -> None:
-    _check_ticks(table, path, {"buy", "sell"})
+def _add_trades(
+    recording: Recording, table: pd.DataFrame, path: str, scale: Scale, since_ms: int | None
+) -> None:
+    _check_ticks(table, path, {"buy", "sell"}, scale)
+    require_trade_ids(table["trade_id"], path)
     first_row = table.drop_duplicates("trade_id", keep="first").set_index("trade_id")
     repeated = table.duplicated("trade_id", keep="first").to_numpy()
     if repeated.any():
@@ -533,7 +553,7 @@ def _add_trades(recording: Recording, table: pd.DataFrame, path: str, since_ms: 
         )
 
 
-def _check_ticks(table: pd.DataFrame, path: str, sides: set[str]) -> None:
+def _check_ticks(table: pd.DataFrame, path: str, sides: set[str], scale: Scale) -> None:
     for name in ("price", "size"):
         values = table[name].to_numpy(dtype=np.float64)
         wrong = np.flatnonzero(~((values > 0) & (values <= HIGHEST_PRICE)))
@@ -550,3 +570,6 @@ def _check_ticks(table: pd.DataFrame, path: str, sides: set[str]) -> None:
         raise InputError(
             f"`side` is {table['side'].iloc[row]!r}", row_text(path, row), " or ".join(sorted(sides))
         )
+    prices = table["price"].to_numpy(dtype=np.float64)
+    scale.refuse_far(prices, partial(row_text, path))
+    scale.refuse_lost(prices, table["size"].to_numpy(dtype=np.float64), partial(row_text, path))
