@@ -281,6 +281,26 @@ def test_an_empty_file_is_named(tmp_path: Path, suffix: str) -> None:
         read_bars(str(path))
 
 
+@pytest.mark.parametrize("offset", ["-05", "-0500", "-05:00"])
+def test_an_offset_may_be_hours_alone(tmp_path: Path, offset: str) -> None:
+    path = tmp_path / "bars.csv"
+    rows = [f"2025-12-16T09:{minute}:00{offset},100,101,99,100,5" for minute in (30, 35, 40)]
+    path.write_text("\n".join(["time,open,high,low,close,volume", *rows]), encoding="utf-8")
+    bars = read_bars(str(path)).bars
+    assert pd.Timestamp(bars["ts_open_ns"].iloc[0], unit="ns") == pd.Timestamp("2025-12-16T14:30:00")
+
+
+def test_offsets_of_summer_and_winter_may_be_mixed(tmp_path: Path) -> None:
+    path = tmp_path / "bars.csv"
+    rows = [
+        f"2025-{day},100,101,99,100,5"
+        for day in ("10-31T09:30:00-04", "10-31T09:35:00-04", "11-03T09:30:00-05")
+    ]
+    path.write_text("\n".join(["time,open,high,low,close,volume", *rows]), encoding="utf-8")
+    opens = pd.to_datetime(read_bars(str(path)).bars["ts_open_ns"])
+    assert [str(moment.time()) for moment in opens] == ["13:30:00", "13:35:00", "14:30:00"]
+
+
 def test_a_damaged_parquet_file_is_named(tmp_path: Path) -> None:
     path = tmp_path / "bars.parquet"
     path.write_bytes(b"PAR1 and then nothing")
@@ -304,8 +324,9 @@ def test_a_damaged_parquet_file_is_named(tmp_path: Path) -> None:
 )
 def test_a_damaged_compressed_file_is_named(tmp_path: Path, name: str, content: bytes) -> None:
     (tmp_path / name).write_bytes(content)
-    with pytest.raises(InputError, match=rf"{name}: the file cannot be read \("):
+    with pytest.raises(InputError, match=rf"{name}: the file cannot be read \(") as caught:
         read_bars(str(tmp_path / name))
+    assert "this user may read" not in str(caught.value)
 
 
 def test_a_file_that_this_user_may_not_read_is_named(open_folder: Path, as_nobody: AsNobody) -> None:

@@ -64,6 +64,8 @@ UNIT_NS: Final = {"s": NS, "ms": 10**6, "us": 10**3, "ns": 1}
 UNITS: Final = ("auto", *UNIT_NS)
 # the years that a count of ns holds
 NS_YEARS: Final = (1678, 2261)
+# hours alone only after a time: a date ends like one
+OFFSET: Final = r"(?:Z|[+-]\d{2}:?\d{2}|:\d{2}(?:[.,]\d+)?[+-]\d{2})$"
 
 # what a server answers of a file that is not there
 HTTP_GONE: Final = (404, 410)
@@ -341,9 +343,10 @@ def _failure(fs: fsspec.AbstractFileSystem, missing: OSError) -> Exception | Non
 
 def _unreached(fs: fsspec.AbstractFileSystem, name: str, error: Exception) -> Exception:
     if isinstance(fs, LocalFileSystem):
-        return InputError(
-            f"the file cannot be read ({_first_line(error)})", name, "a file that this user may read"
-        )
+        # bz2 says of damage what the system says of a disk, but without its number
+        is_damaged = isinstance(error, OSError) and error.errno is None
+        allowed = "a complete file of bars" if is_damaged else "a file that this user may read"
+        return InputError(f"the file cannot be read ({_first_line(error)})", name, allowed)
     return SourceUnavailableError(f"{name}: the file cannot be reached ({_first_line(error)})")
 
 
@@ -467,7 +470,7 @@ def _epoch_ns(values: pd.Series, column: str, columns: ColumnMap, name: str, hea
 
 def _parsed(values: pd.Series, column: str, name: str, header_lines: int) -> pd.Series:
     texts = values.astype(str)
-    offset = texts.str.contains(r"(?:Z|[+-]\d{2}:?\d{2})$", regex=True)
+    offset = texts.str.contains(OFFSET, regex=True)
     if offset.any() and not offset.all():
         row = int(np.flatnonzero(~offset.to_numpy())[0])
         raise InputError(
