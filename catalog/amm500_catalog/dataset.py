@@ -7,6 +7,7 @@ must meet the trade in the queue it really stood in. The touch comes after the d
 of that time in the engine.
 """
 
+import contextlib
 from bisect import bisect_left
 from collections.abc import Callable
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from dataclasses import replace
 from decimal import Decimal
 from itertools import pairwise
 from operator import attrgetter
+from pathlib import Path
 from typing import Any
 from typing import Final
 
@@ -45,6 +47,7 @@ from nautilus_trader.serialization.arrow.serializer import ArrowSerializer
 from amm500_catalog.completeness import missing_rows
 from amm500_catalog.errors import InputError
 from amm500_catalog.errors import unreadable_file
+from amm500_catalog.held import HeldFiles
 from amm500_catalog.shapes import sessions_of
 from amm500_catalog.shapes import table_of
 from amm500_catalog.shapes import texts_of
@@ -157,21 +160,25 @@ class CatalogDataset:
         if self.reference_id is not None:
             # first: whoever quotes on the twin's word has it by then
             kinds.insert(0, (QuoteTick, self.reference_id))
-        files = [(cls, self._files(cls, instrument_id, start, end)) for cls, instrument_id in kinds]
+        with self._settled() as held:
+            files = [(cls, self._files(cls, name, start, end, held)) for cls, name in kinds]
         # all of them before the first is used: a run of an hour does not end at its last day
         for _, paths in files:
             for path in paths:
-                require_unchanged(path)
-        return merge_streams([self._stream(cls, paths, start, end) for cls, paths in files])
+                require_unchanged(path, held.name(path))
+        return _holding(held, [self._stream(cls, paths, start, end, held) for cls, paths in files])
 
     def bars(self, bar_type: str) -> list[Bar]:
         """Return the stored bars of a type, all of them."""
         chunks: list[Bar] = []
-        for file in self.store.files(Bar, bar_type, self.label):
-            path = self.store.local_path(file)
-            require_unchanged(path)
-            for chunk in _decode(path, Bar, 0, 2**63 - 1, 0):
+        with self._settled() as held:
+            files = self.store.files(Bar, bar_type, self.label)
+            paths = [held.hold(self.store.local_path(file)) for file in files]
+        for path in paths:
+            require_unchanged(path, held.name(path))
+            for chunk in _decode(path, Bar, 0, 2**63 - 1, 0, held.name(path)):
                 chunks.extend(chunk)
+        held.release()
         return chunks
 
     def reference_instrument(self) -> Instrument:
@@ -193,15 +200,31 @@ class CatalogDataset:
             )
         return max(found, key=_ts_init)
 
-    def _files(self, cls: type, instrument_id: str, start: int, end: int) -> list[str]:
-        """Return the paths on this machine of the files that have rows of a span."""
+    @contextlib.contextmanager
+    def _settled(self) -> Iterator[HeldFiles]:
+        """Give what holds files, while no import moves them: what is listed here belongs together."""
+        held = HeldFiles(Path(self.store.root) if self.store.is_local else None)
+        if self.label is None and held.is_holding:
+            with self.store.lock():
+                yield held
+        else:
+            # nothing is ever added to a simulated dataset
+            yield held
+
+    def _files(self, cls: type, instrument_id: str, start: int, end: int, held: HeldFiles) -> list[str]:
+        """Return the held paths on this machine of the files that have rows of a span."""
         files = self.store.files(cls, instrument_id, self.label)
         chosen = [file for file in files if file.start_ns < end and file.end_ns >= start]
         _require_disjoint(chosen)
-        return [self.store.local_path(file) for file in chosen]
+        return [held.hold(self.store.local_path(file)) for file in chosen]
 
-    def _stream(self, cls: type, paths: Sequence[str], start: int, end: int) -> Iterator[list[Any]]:
-        chunks = (chunk for path in paths for chunk in _decode(path, cls, start, end, self.feed_latency_ns))
+    def _stream(
+        self, cls: type, paths: Sequence[str], start: int, end: int, held: HeldFiles
+    ) -> Iterator[list[Any]]:
+        latency = self.feed_latency_ns
+        chunks = (
+            chunk for path in paths for chunk in _decode(path, cls, start, end, latency, held.name(path))
+        )
         return _batched_deltas(chunks) if cls is OrderBookDelta else chunks
 
 
@@ -343,6 +366,14 @@ def stored_instruments(store: CatalogStore, label: str | None, instrument_id: st
     return found
 
 
+def _holding(held: HeldFiles, streams: Sequence[Iterator[list[Any]]]) -> Iterator[list[Any]]:
+    """Yield the streams as one, and give up their files after the last."""
+    try:
+        yield from merge_streams(streams)
+    finally:
+        held.release()
+
+
 def merge_streams(streams: Sequence[Iterator[list[Any]]]) -> Iterator[list[Any]]:
     """
     Yield the chunks of several ordered streams as one; at one ``ts_init`` an earlier stream comes first.
@@ -407,21 +438,22 @@ def _require_disjoint(files: Sequence[StoredFile]) -> None:
             )
 
 
-def _decode(path: str, cls: type, start: int, end: int, latency_ns: int) -> Iterator[list[Any]]:
+def _decode(path: str, cls: type, start: int, end: int, latency_ns: int, name: str) -> Iterator[list[Any]]:
     decode: Decoder = _decode_rust
     if cls not in RUST_TYPES:
         decode = _decode_index_prices if cls is IndexPriceUpdate else _decode_funding
     try:
         yield from decode(path, cls, start, end, latency_ns)
-    except (pa.ArrowException, OSError) as e:
-        raise unreadable_file(path, e) from e
+    except (pa.ArrowException, OSError, RuntimeError) as e:
+        raise unreadable_file(name, e) from e
 
 
-def require_unchanged(path: str) -> None:
+def require_unchanged(path: str, name: str | None = None) -> None:
     """
     Read a stored file, and refuse one of which a page is not as it was written.
 
-    The engine's reader does not look at the checksums of pages, and ends the process at what it cannot make sense of.
+    The engine's reader does not look at the checksums of pages, and ends the process at what it cannot make sense of. ``name`` is what
+    the file is called in an error, where that is not its path.
 
     Raises
     ------
@@ -434,7 +466,7 @@ def require_unchanged(path: str) -> None:
             for _ in file.iter_batches(VERIFIED_ROWS, use_threads=False):
                 pass
     except (pa.ArrowException, OSError) as e:
-        raise unreadable_file(path, e) from e
+        raise unreadable_file(name or path, e) from e
     finally:
         # what it was read into is not wanted again soon
         pa.default_memory_pool().release_unused()

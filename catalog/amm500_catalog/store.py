@@ -187,7 +187,7 @@ class CatalogStore(CatalogFiles):
 
         """
         path = self._manifest_path(name)
-        with self._reached(), self._lock():
+        with self._reached(), self.lock():
             self._recover_imports()
             plan = _Plan()
             tables = [*streams, *(self._instrument_tables(instruments, plan))]
@@ -390,7 +390,7 @@ class CatalogStore(CatalogFiles):
         """
         if not self.half_written():
             return ()
-        with self._lock():
+        with self.lock():
             return (*self._recover_imports(), *self._recover_datasets())
 
     def half_written(self) -> list[str]:
@@ -460,7 +460,8 @@ class CatalogStore(CatalogFiles):
                 continue  # its writer lives
         return done
 
-    def _lock(self) -> contextlib.AbstractContextManager[None]:
+    def lock(self) -> contextlib.AbstractContextManager[None]:
+        """Return the lock that every import holds; ``InputError`` when another process keeps it too long."""
         if self.is_local:
             return local_lock(Path(self.root) / LOCK_FILE, timeout_s=LOCK_TIMEOUT_S)
         return object_lock(self.fs, f"{self.root}/{LOCK_FILE}", timeout_s=LOCK_TIMEOUT_S)

@@ -20,12 +20,11 @@ ID_PATTERN: Final = rf"[!-~]{{1,{LONGEST_ID}}}"
 
 def near(prices: np.ndarray) -> np.ndarray:
     """Return the prices that lie within ten times of their median; those that are no price are left out."""
-    positive = prices[np.isfinite(prices) & (prices > 0)]
-    if not len(positive):
-        return positive
-    usual = float(np.median(positive))
-    is_near: np.ndarray = (positive >= usual / FARTHEST) & (positive <= usual * FARTHEST)
-    return positive[is_near]
+    positive: np.ndarray = prices[np.isfinite(prices) & (prices > 0)]
+    if len(positive):
+        usual = float(np.median(positive))
+        positive = positive[(positive >= usual / FARTHEST) & (positive <= usual * FARTHEST)]
+    return positive
 
 
 @dataclass(frozen=True, slots=True)
