@@ -2,12 +2,14 @@
 
 from collections.abc import Callable
 from collections.abc import Mapping
+from math import inf
 from math import isfinite
 from typing import Any
 
 from amm500_nautilus.orders import RISK_LEVEL
 from amm500_nautilus.orders import OrderTable
 from amm500_nautilus.quoting.engine import QuoteEngine
+from amm500_nautilus.quoting.rebalance import NO_CAP
 from amm500_nautilus.quoting.skew import exposure_limit
 from amm500_nautilus.quoting.types import BUY
 from amm500_nautilus.quoting.types import AccountView
@@ -279,6 +281,9 @@ class Guard:
         for decision in verdict.decisions:
             self._say(decision)
         quotes.set_limits(self._limits_of(verdict))
+        if quotes.is_rebalancing and self._is_priced:
+            room = self.engine.taker.room(ts_ns)
+            quotes.allow_taking(NO_CAP if room == inf else int(room / (self._mid * self._unit)))
         return verdict
 
     def _view(

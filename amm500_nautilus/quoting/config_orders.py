@@ -110,7 +110,7 @@ class RebalanceConfig:
     patience_secs : float, default 30.0
         How long the passive order may try before taking.
     taker_cap : float, default 0.05
-        Share of all traded volume that may be taken; 0 never takes.
+        Share of all traded volume that may be taken; 0 never takes. The risk engine's own (``risk.taker.cap``, of its last hour) holds too.
     ioc_through_bps : float, default 1.0
         How far through the touch the taking order's limit lies.
     ioc_cooldown_secs : float, default 5.0

@@ -234,6 +234,10 @@ class QuoteEngine:
             self._risk = self.spread.risk_multiple(limits.level) * limits.widen
             self._limits = limits
 
+    def allow_taking(self, lots: int) -> None:
+        """Let at most ``lots`` be taken to bring inventory back, until told otherwise."""
+        self.rebalancer.room_lots = lots
+
     # -- what the risk engine asks ---------------------------------------------------------------------------------------
 
     @property
@@ -243,6 +247,11 @@ class QuoteEngine:
         if not book.has_touch or book.ask_ticks <= book.bid_ticks:
             return None
         return book.bid_ticks, book.ask_ticks
+
+    @property
+    def is_rebalancing(self) -> bool:
+        """Whether inventory is being brought back."""
+        return self.rebalancer.is_active
 
     @property
     def funding_rate(self) -> float:

@@ -6,6 +6,9 @@ from typing import Any
 from amm500_nautilus.quoting.config import RebalanceConfig
 
 
+NO_CAP = 1 << 62
+
+
 class Rebalancer:
     """
     Track whether inventory is being brought back, and the share of volume that was taken.
@@ -22,6 +25,8 @@ class Rebalancer:
         self._sign = 0
         self.volume = 0.0
         self.taken = 0.0
+        # what the risk engine lets be taken now, in lots
+        self.room_lots = NO_CAP
 
     def on_fill(self, lots: float, *, is_taker: bool) -> None:
         """Count a fill, in lots, towards the taker share."""
@@ -61,7 +66,8 @@ class Rebalancer:
         """
         Return how many of ``lots`` may be taken now and, if none, why.
 
-        The cap holds after the order: with 950 lots made, 0 taken and a cap of 0.05, ``x / (950 + x) <= 0.05`` allows 50.
+        The cap holds after the order: with 950 lots made, 0 taken and a cap of 0.05, ``x / (950 + x) <= 0.05`` allows 50. So does what the
+        risk engine leaves: allowance saved up over days must not be spent within the hour that it watches.
         """
         config = self._config
         if not self.is_active or ts_ns - self._since_ns < config.patience_secs * 1e9:
@@ -69,7 +75,7 @@ class Rebalancer:
         if ts_ns - self._last_take_ns < config.ioc_cooldown_secs * 1e9:
             return 0, "cooldown"
         allowed = floor((config.taker_cap * self.volume - self.taken) / (1 - config.taker_cap) + 1e-9)
-        take = min(lots, allowed)
+        take = min(lots, allowed, self.room_lots)
         if take <= 0 or (take < min_lots and take < held_lots):
             return 0, "taker_cap"
         return take, ""

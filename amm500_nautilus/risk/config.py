@@ -215,7 +215,8 @@ class TakerConfig:
     Parameters
     ----------
     cap : float, default 0.05
-        Share of traded volume up to which taking to rebalance is allowed.
+        Share of the window's volume up to which taking to rebalance is allowed; the quotes' own (``rebalance.taker_cap``, of
+        all time) holds too.
     warn, pause : float, default 0.10 and 0.20
         Share from which the spread widens, and from which quoting pauses.
     window_secs : float, default 3600.0

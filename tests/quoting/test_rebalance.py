@@ -79,6 +79,17 @@ def test_lots_to_take(volume: int, taken: int, lots: int, expected: tuple[int, s
     assert active(volume, taken=taken).lots_to_take(31 * S, lots, 15, 300) == expected
 
 
+@pytest.mark.parametrize(
+    ("room", "expected"),
+    [(20, (20, "")), (10, (0, "taker_cap")), (1_000, (300, ""))],
+)
+def test_what_was_saved_up_is_spent_within_the_room_of_the_hour(room: int, expected: tuple[int, str]) -> None:
+    # 95,000 made in days of little taking allow 5,000
+    rebalancer = active(95_000)
+    rebalancer.room_lots = room
+    assert rebalancer.lots_to_take(31 * S, 300, 15, 300) == expected
+
+
 def test_taking_waits_for_patience_and_for_the_last_order() -> None:
     rebalancer = active(10_000)
     assert rebalancer.lots_to_take(30 * S, 300, 15, 300) == (0, "patience")

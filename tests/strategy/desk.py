@@ -34,6 +34,8 @@ class Quotes:
             rebalance=SimpleNamespace(ioc_through_bps=1.0), basis="leverage", max_exposure=0.0
         )
         self.obeyed: list[RiskLimits] = []
+        self.is_rebalancing = False
+        self.may_take: list[int] = []
         self.move(mid)
 
     def move(self, mid: float) -> None:
@@ -42,6 +44,9 @@ class Quotes:
 
     def ages(self, ts_ns: int) -> tuple[float | None, float | None, bool]:
         return self.age, None, False
+
+    def allow_taking(self, lots: int) -> None:
+        self.may_take.append(lots)
 
     def set_limits(self, limits: RiskLimits) -> None:
         self.obeyed.append(limits)

@@ -26,6 +26,7 @@ from amm500_nautilus.quoting.config import SpreadConfig
 from amm500_nautilus.quoting.config import VolatilityConfig
 from amm500_nautilus.risk.config import LeverageConfig
 from amm500_nautilus.risk.config import RiskConfig
+from amm500_nautilus.risk.config import TakerConfig
 from tests.simulation.market import depth
 from tests.simulation.market import quote
 from tests.strategy.scene import APART
@@ -297,9 +298,10 @@ def test_T11_check_rebalance_triggers() -> None:
     Old: no IOC order at delta 0.01; at 0.02 exactly one.
 
     Here: at 0.01 nothing; at 0.02 one passive reduce-only order at the touch first, and one IOC order once the patience is over.
-    The taker cap is set so that the one may take it all.
+    Both taker caps, of all time and of the hour, are set so that the one may take it all.
     """
     rebalance = RebalanceConfig(patience_secs=20.0, taker_cap=0.5, ioc_cooldown_secs=30.0)
+    risk = RiskConfig(taker=TakerConfig(cap=0.5))
     filled = [*still(60), sweep(10.2, FAR_BELOW, HUGE, SELL)]
 
     half = QuotingConfig(ladder=LadderConfig(size_fraction=0.01), rebalance=rebalance)
@@ -307,7 +309,7 @@ def test_T11_check_rebalance_triggers() -> None:
     assert below.at(15).delta == pytest.approx(0.01, abs=0.0005)
     assert rebalancing(below) == []
 
-    above = play(filled, quoting=QuotingConfig(rebalance=rebalance), purge_after_ms=10_000_000)
+    above = play(filled, quoting=QuotingConfig(rebalance=rebalance), risk=risk, purge_after_ms=10_000_000)
     assert above.at(15).delta == pytest.approx(0.02, abs=0.0005)
     passive, taking = rebalancing(above)[:2]
     assert passive == (11.0, TimeInForce.GTC, True, False)

@@ -56,6 +56,19 @@ def test_equity_follows_the_mid_and_our_fills_between_two_reports() -> None:
     assert desk.equity() == pytest.approx(996.07)
 
 
+def test_the_rebalancer_may_take_what_the_hour_leaves() -> None:
+    desk = running()
+    # 9,500 lots made at 100.00: 5 % of what is traded then is 500
+    desk.fill(1.5, BUY, 9_500, MID)
+    desk.judge(2.0)
+    assert desk.quotes.may_take == []  # nothing is being brought back
+    desk.quotes.is_rebalancing = True
+    desk.judge(3.0)
+    # an hour later what was made is forgotten, and with it what may be taken
+    desk.judge(3_700.0)
+    assert desk.quotes.may_take == [500, 0]
+
+
 def test_a_report_that_the_engine_hands_out_again_hides_nothing() -> None:
     desk = running()
     info = {"equity": 1_000.0}
