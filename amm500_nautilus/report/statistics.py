@@ -258,31 +258,46 @@ def max_drawdown(equity: Floats) -> float:
     return float(((peaks - equity) / peaks).max()) if len(equity) else 0.0
 
 
-def win_rate(ts_ns: Ints, side: Floats, net: Floats) -> tuple[float | None, int]:
+def closes_of(ts_ns: Ints, side: Floats, net: Floats) -> Floats:
     """
-    Return the share of winning closes and the number of closes.
+    Return what each close earned, in order of time.
 
     ``net`` is each fill's closing PnL net of fees, NaN for a fill that only opens. Closes of one side within a second of the first
-    of them count as one; it wins when together they earned more than nothing.
+    of them count as one.
     """
-    wins = closes = 0
+    found: list[tuple[int, float]] = []
     for wanted in (1.0, -1.0):
-        use = np.flatnonzero(np.isfinite(net) & (side == wanted))
-        start_ns = 0
+        start_ns: int | None = None
         total = 0.0
-        open_group = False
-        for index in use:
-            if open_group and ts_ns[index] - start_ns <= NS_PER_SECOND:
+        for index in np.flatnonzero(np.isfinite(net) & (side == wanted)):
+            if start_ns is not None and ts_ns[index] - start_ns <= NS_PER_SECOND:
                 total += net[index]
                 continue
-            if open_group:
-                closes += 1
-                wins += total > 0
-            start_ns, total, open_group = int(ts_ns[index]), float(net[index]), True
-        if open_group:
-            closes += 1
-            wins += total > 0
-    return (wins / closes if closes else None), closes
+            if start_ns is not None:
+                found.append((start_ns, total))
+            start_ns, total = int(ts_ns[index]), float(net[index])
+        if start_ns is not None:
+            found.append((start_ns, total))
+    found.sort(key=lambda close: close[0])
+    return np.array([total for _, total in found])
+
+
+def win_rate(closes: Floats) -> float | None:
+    """Return the share of closes that earned more than nothing; None without any."""
+    return float((closes > 0).mean()) if len(closes) else None
+
+
+def losing_runs(closes: Floats) -> tuple[int, ...]:
+    """Return how many unbroken runs of exactly 1, 2, ... losing closes there are, up to the longest."""
+    lengths: list[int] = []
+    run = 0
+    for loses in [*(closes < 0).tolist(), False]:
+        if loses:
+            run += 1
+        elif run:
+            lengths.append(run)
+            run = 0
+    return tuple(np.bincount(lengths)[1:].tolist()) if lengths else ()
 
 
 def ratio(part: float, whole: float) -> float | None:

@@ -17,6 +17,7 @@ from amm500_nautilus.report.budget import BudgetUse
 from amm500_nautilus.report.budget import budget_report
 from amm500_nautilus.report.buffers import write_json
 from amm500_nautilus.report.columns import HORIZONS_S
+from amm500_nautilus.report.files import Floats
 from amm500_nautilus.report.files import RunFiles
 from amm500_nautilus.report.files import floats
 from amm500_nautilus.report.files import ints
@@ -28,6 +29,8 @@ from amm500_nautilus.report.statistics import PathArrays
 from amm500_nautilus.report.statistics import block_figures
 from amm500_nautilus.report.statistics import block_returns
 from amm500_nautilus.report.statistics import blocks_per_year
+from amm500_nautilus.report.statistics import closes_of
+from amm500_nautilus.report.statistics import losing_runs
 from amm500_nautilus.report.statistics import markout_bps
 from amm500_nautilus.report.statistics import max_drawdown
 from amm500_nautilus.report.statistics import mean_capital
@@ -37,6 +40,8 @@ from amm500_nautilus.report.statistics import win_rate
 from amm500_nautilus.report.statistics import without_transfers
 from amm500_nautilus.report.types import ReportContext
 from amm500_nautilus.report.words import halt_line
+from amm500_nautilus.risk.streak import chance_of_run
+from amm500_nautilus.risk.streak import expected_runs
 
 
 PNL_PARTS = ("spread_capture", "adverse_selection", "inventory", "fees", "funding", "liquidation")
@@ -123,6 +128,7 @@ def summarize(run_dir: str | Path, context: ReportContext) -> dict[str, Any]:
         "account": account_figures(run, context.collateral),
         "liquidations": liquidation_figures(run),
         "risk": risk,
+        "losing_runs": _losing_runs(_closes(run, fills)),
         "volatility": {h: _mean(floats(run.equity, f"vol_{h}")) for h in VOL_HORIZONS},
         "blocks": {
             "count": blocks.blocks,
@@ -206,7 +212,7 @@ def _metrics(
     maker = (run.fills["liquidity_side"] == "MAKER").to_numpy()
     accepted = run.orders[run.orders["accepted"] == 1]
     filled = pd.to_numeric(accepted["filled_qty"]).to_numpy(dtype=np.float64) > 0
-    wins, closes = win_rate(ints(run.fills, "ts_ns"), fills.side, floats(run.fills, "closed_pnl_net"))
+    closes = _closes(run, fills)
     positions = np.concatenate([fills.position_after, path.position, [0.0]])
     return {
         "net_pnl": total,
@@ -218,7 +224,7 @@ def _metrics(
         "trades_per_day": ratio(len(run.fills), day.days),
         "maker_ratio": ratio(float((fills.price * fills.qty)[maker].sum()), day.volume),
         "fill_rate": ratio(float(filled.sum()), len(accepted)),
-        "win_rate": wins,
+        "win_rate": win_rate(closes),
         "quote_uptime": ratio(float(last["quoted_seconds"]), day.seconds),
         "two_sided_uptime": ratio(float(last["two_sided_seconds"]), day.seconds),
         "avg_quoted_spread_bps": ratio(float(last["spread_bps_seconds"]), float(last["two_sided_seconds"])),
@@ -228,13 +234,32 @@ def _metrics(
         "max_position": float(np.nanmax(np.abs(positions))),
         "max_margin_ratio": float(frame[["margin_ratio", "margin_ratio_max"]].max().max()),
         "liquidations": len(liquidation_times(run)),
-        "closes": closes,
+        "closes": len(closes),
         "orders": len(run.orders),
         "volume": day.volume,
         "days": day.days,
         "session_seconds": day.seconds,
         "equity_start": float(path.equity[0]),
         "equity_end": float(path.equity[-1]),
+    }
+
+
+def _closes(run: RunFiles, fills: FillArrays) -> Floats:
+    return closes_of(ints(run.fills, "ts_ns"), fills.side, floats(run.fills, "closed_pnl_net"))
+
+
+def _losing_runs(closes: Floats) -> dict[str, Any]:
+    """Return the runs of losing closes beside those that as many independent closes would bring."""
+    seen = losing_runs(closes)
+    if not seen:
+        return {"longest": 0}
+    share = float((closes < 0).mean())
+    return {
+        "longest": len(seen),
+        "losing_share": share,
+        "seen": list(seen),
+        "by_chance": list(expected_runs(len(closes), share, len(seen))),
+        "chance_of_longest": chance_of_run(len(closes), len(seen), share),
     }
 
 

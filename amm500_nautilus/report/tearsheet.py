@@ -38,6 +38,7 @@ from amm500_nautilus.report.words import data_line
 from amm500_nautilus.report.words import figure
 from amm500_nautilus.report.words import halt_line
 from amm500_nautilus.report.words import risk_line
+from amm500_nautilus.report.words import runs_line
 from amm500_nautilus.report.words import title
 
 
@@ -199,8 +200,7 @@ def _head(summary: dict[str, Any]) -> str:
     notes = [str(note) for note in summary["budget"]["notes"]]
     notes += [f"assumed: {default}" for default in summary["data"]["defaults"]]
     notes += [f"{name}: {reason}" for name, reason in summary["reasons"].items()]
-    if raised := risk_line(summary):
-        notes.append(raised)
+    notes += [line for line in (risk_line(summary), runs_line(summary)) if line]
     share = figure("unseen_share", summary["fills"]["unseen_share"])
     notes.append(f"fills from levels outside the visible book: {share}")
     crossed = figure("cross_share", summary["fills"].get("cross_share"))

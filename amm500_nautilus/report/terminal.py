@@ -19,6 +19,7 @@ from amm500_nautilus.report.words import data_line
 from amm500_nautilus.report.words import figure
 from amm500_nautilus.report.words import halt_line
 from amm500_nautilus.report.words import risk_line
+from amm500_nautilus.report.words import runs_line
 from amm500_nautilus.report.words import title
 
 
@@ -39,6 +40,7 @@ def summary_view(summary: dict[str, Any]) -> Group:
     crossed = summary["fills"].get("cross_share")
     lines.append(f"fills because the other side's quote reached our price: {figure('cross_share', crossed)}")
     lines += venue_lines(summary)
+    lines += [line] if (line := runs_line(summary)) else []
     lines += [str(note) for note in summary["budget"]["notes"]]
     lines += [f"{name}: {reason}" for name, reason in summary["reasons"].items()]
     lines += [f"assumed: {default}" for default in summary["data"]["defaults"]]

@@ -49,6 +49,23 @@ def risk_line(summary: dict[str, Any]) -> str:
     return f"risk engine raised: {raised}; of session time: {states}"
 
 
+def runs_line(summary: dict[str, Any]) -> str:
+    """Return how many losing closes came in a row beside what chance brings; empty without any."""
+    runs = summary.get("losing_runs") or {}
+    if not runs.get("longest"):
+        return ""
+    seen, by_chance = runs["seen"], runs["by_chance"]
+    counted = ", ".join(
+        f"{length} {many:,} ({expected:,.1f})"
+        for length, (many, expected) in enumerate(zip(seen, by_chance, strict=True), start=1)
+        if many
+    )
+    return (
+        f"losing closes in a row, times seen (times by chance, of closes of which {100 * runs['losing_share']:.1f} % lose): "
+        f"{counted}; {runs['longest']} or more by chance in {100 * runs['chance_of_longest']:.1f} % of such runs"
+    )
+
+
 def figure(name: str, value: Any) -> str:
     """Write a figure of the summary for people: shares as percent, counts whole, the rest with five significant digits."""
     if value is None:

@@ -193,14 +193,26 @@ def test_win_rate_with_both_ends_fees(finished, frames):
                 entry = fill.last_px
         position = round(position + signed, 9)
     frame = pd.DataFrame(closes, columns=["ts", "side", "net"])
-    groups = []
+    groups, starts = [], []
     for _, one_side in frame.groupby("side"):
         start = None
         for row in one_side.itertuples():
             if start is None or row.ts - start > pd.Timedelta(seconds=1):
                 start = row.ts
+                starts.append(start)
                 groups.append(0.0)
             groups[-1] += row.net
+    loses = (pd.Series(groups, index=starts).sort_index(kind="stable") < 0).astype(int)
+    lengths = loses.groupby((loses != loses.shift()).cumsum().to_numpy()).sum()
+    seen = lengths[lengths > 0].value_counts()
+    runs = summary["losing_runs"]
+    assert runs["seen"] == [seen.get(length, 0) for length in range(1, runs["longest"] + 1)]
+    share = loses.mean()
+    assert runs["losing_share"] == pytest.approx(share)
+    # runs of one: a loser between two winners, or at an end beside one
+    one = share * (1 - share) * (2 + (len(loses) - 2) * (1 - share))
+    assert runs["by_chance"][0] == pytest.approx(one)
+    assert 0 < runs["chance_of_longest"] <= 1
     assert summary["metrics"]["closes"] == len(groups) < len(frame)
     assert summary["metrics"]["win_rate"] == pytest.approx(np.mean([g > 0 for g in groups]))
 

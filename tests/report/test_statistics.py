@@ -13,6 +13,8 @@ from amm500_nautilus.report.statistics import block_ends
 from amm500_nautilus.report.statistics import block_figures
 from amm500_nautilus.report.statistics import block_returns
 from amm500_nautilus.report.statistics import blocks_per_year
+from amm500_nautilus.report.statistics import closes_of
+from amm500_nautilus.report.statistics import losing_runs
 from amm500_nautilus.report.statistics import markout_bps
 from amm500_nautilus.report.statistics import max_drawdown
 from amm500_nautilus.report.statistics import mean_capital
@@ -148,22 +150,38 @@ def test_closes_of_one_side_within_a_second_of_the_first_count_as_one():
     ts = np.array([0, 5, 6, 10, 11]) * SECOND // 10
     side = np.array([-1.0, 1.0, -1.0, -1.0, -1.0])
     net = np.array([3.0, 0.5, -1.0, -4.0, 2.0])
-    rate, closes = win_rate(ts, side, net)
-    assert closes == 3
-    assert rate == pytest.approx(2 / 3)
+    closes = closes_of(ts, side, net)
+    # in order of time: the sells', the buy, the last sell
+    assert closes.tolist() == [-2.0, 0.5, 2.0]
+    assert win_rate(closes) == pytest.approx(2 / 3)
 
 
 def test_a_close_exactly_a_second_after_the_first_still_belongs_to_it():
     ts = np.array([0, SECOND, 3 * SECOND, 4 * SECOND + 1])
-    rate, closes = win_rate(ts, np.full(4, -1.0), np.array([1.0, -2.0, 1.0, -2.0]))
+    closes = closes_of(ts, np.full(4, -1.0), np.array([1.0, -2.0, 1.0, -2.0]))
     # +1 - 2 is one loss; 1 ns later than a second, +1 and -2 stand apart
-    assert closes == 3
-    assert rate == pytest.approx(1 / 3)
+    assert closes.tolist() == [-1.0, 1.0, -2.0]
+    assert win_rate(closes) == pytest.approx(1 / 3)
 
 
 def test_fills_that_only_open_are_no_closes_and_a_zero_is_no_win():
-    assert win_rate(np.array([0]), one(1.0), one(np.nan)) == (None, 0)
-    assert win_rate(np.array([0]), one(1.0), one(0.0)) == (0.0, 1)
+    assert closes_of(np.array([0]), one(1.0), one(np.nan)).tolist() == []
+    assert win_rate(one(0.0)[:0]) is None
+    assert win_rate(closes_of(np.array([0]), one(1.0), one(0.0))) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("closes", "runs"),
+    [
+        ([], ()),
+        ([1.0, 0.0], ()),
+        # -1 | -1 -2 -3 | a zero ends a run and loses nothing | -1
+        ([-1.0, 2.0, -1.0, -2.0, -3.0, 0.0, -1.0], (2, 0, 1)),
+        ([-1.0, -1.0], (0, 1)),
+    ],
+)
+def test_losing_runs_are_counted_by_length(closes, runs):
+    assert losing_runs(np.array(closes)) == runs
 
 
 # -- the identity -----------------------------------------------------------------------------------------------------

@@ -24,6 +24,7 @@ from amm500_nautilus.report.types import TargetLevels
 from amm500_nautilus.report.types import VerdictLevels
 from amm500_nautilus.report.why import why
 from amm500_nautilus.report.words import data_line
+from amm500_nautilus.report.words import runs_line
 from amm500_nautilus.risk.types import RiskDecision
 
 
@@ -273,3 +274,18 @@ def test_thinning_keeps_the_ends_and_the_spikes(run_dir):
     kept = thin_path(long, 100)
     assert len(kept) <= 102
     assert {0, len(long) - 1, 12_345, 20_000} <= set(kept.tolist())
+
+
+def test_runs_of_losing_closes_stand_beside_chance():
+    runs = {
+        "longest": 3,
+        "losing_share": 0.5,
+        "seen": [12, 0, 2],
+        "by_chance": [11.25, 5.5, 2.75],
+        "chance_of_longest": 0.9375,
+    }
+    assert runs_line({"losing_runs": runs}) == (
+        "losing closes in a row, times seen (times by chance, of closes of which 50.0 % lose): 1 12 (11.2), 3 2 (2.8); "
+        "3 or more by chance in 93.8 % of such runs"
+    )
+    assert runs_line({"losing_runs": {"longest": 0}}) == runs_line({}) == ""
