@@ -70,7 +70,7 @@ MUTANTS = (
     Mutant(
         "liquidation forgotten",
         f"{SIMULATION}/venue.py",
-        "            self.liquidator.act(ts_now - self._lag_ns, client)\n",
+        "            self.liquidator.act(present, client)\n",
         "            pass\n",
         ("tests/simulation/test_liquidation.py",),
     ),
@@ -194,6 +194,34 @@ MUTANTS = (
         'out.append("book_stale")\n',
         "pass\n",
         ("tests/quoting/test_fair.py::test_a_book_without_messages_for_two_seconds_is_stale",),
+    ),
+    Mutant(
+        "an order that fills in part goes back behind the level",
+        f"{SIMULATION}/fill.py",
+        "order.queue.ahead = 0.0\n",
+        "pass\n",
+        ("tests/simulation/test_fills.py",),
+    ),
+    Mutant(
+        "funding by the engine's clock",
+        f"{SIMULATION}/venue.py",
+        "present = ts_now - self._lag_ns\n",
+        "present = ts_now\n",
+        (VENUE_TESTS,),
+    ),
+    Mutant(
+        "taker cap of the hour ignored",
+        f"{QUOTING}/rebalance.py",
+        "take = min(lots, allowed, self.room_lots)\n",
+        "take = min(lots, allowed)\n",
+        ("tests/quoting/test_rebalance.py",),
+    ),
+    Mutant(
+        "a close of more than there is",
+        f"{QUOTING}/closing.py",
+        "        most -= lots\n",
+        "        pass\n",
+        ("tests/quoting/test_engine.py",),
     ),
     Mutant(
         "budget reserve ignored",

@@ -147,23 +147,23 @@ class VenueModule(SimulationModule):
     def process(self, ts_now: int) -> None:
         """Let commands arrive that no datum came before, and do what is due by the clock."""
         client = self._client
+        # the market is seen lag_ns late, so the venue's present is that far behind the engine's
+        present = ts_now - self._lag_ns
         if client is not None and client.held:
-            client.hear(ts_now - self._lag_ns)
+            client.hear(present)
         if self._inflight:
-            # the market is seen lag_ns late, so the venue's present is that far behind the engine's
-            present = ts_now - self._lag_ns
             if self._inflight[0][0] <= present:
                 self._client.release(present + 1)  # type: ignore[union-attr]
             if self._inflight and self._is_stopped():
                 self._client.wind_up(present)  # type: ignore[union-attr]
-        if ts_now - self._lag_ns >= self._clockwork.wake_ns:
-            self._clockwork.wake(ts_now - self._lag_ns)
+        if present >= self._clockwork.wake_ns:
+            self._clockwork.wake(present)
             if self.care is not None:
                 # a position that is held for days makes an account report every few seconds, and no fill
                 self.care.settle(ts_now)
         ledger = self._ledger
         if not ledger.safe_low <= ledger.mid2_ticks <= ledger.safe_high and client is not None:
-            self.liquidator.act(ts_now - self._lag_ns, client)
+            self.liquidator.act(present, client)
         if self._ledger.fills != self._settled_fills:
             self._settled_fills = self._ledger.fills
             if self.care is not None:
