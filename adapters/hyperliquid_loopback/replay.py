@@ -122,7 +122,7 @@ class ReplayFlow(TimedFlow):
         Parameters
         ----------
         path : str
-            The file, plain or compressed (``.gz``, ``.lz4``, ``.zst``).
+            The file, plain or compressed (``.gz``, ``.bz2``, ``.xz``, ``.lz4``).
         recorded_coin : str
             The coin as the frames name it.
         coin : str, optional

@@ -304,7 +304,7 @@ def test_offsets_of_summer_and_winter_may_be_mixed(tmp_path: Path) -> None:
 def test_a_damaged_parquet_file_is_named(tmp_path: Path) -> None:
     path = tmp_path / "bars.parquet"
     path.write_bytes(b"PAR1 and then nothing")
-    with pytest.raises(InputError, match="the file cannot be read"):
+    with pytest.raises(InputError, match="the file is damaged or not what its name says"):
         read_bars(str(path))
 
 
@@ -324,7 +324,7 @@ def test_a_damaged_parquet_file_is_named(tmp_path: Path) -> None:
 )
 def test_a_damaged_compressed_file_is_named(tmp_path: Path, name: str, content: bytes) -> None:
     (tmp_path / name).write_bytes(content)
-    with pytest.raises(InputError, match=rf"{name}: the file cannot be read \(") as caught:
+    with pytest.raises(InputError, match=rf"{name}: the file (is damaged|cannot be read)") as caught:
         read_bars(str(tmp_path / name))
     assert "this user may read" not in str(caught.value)
 

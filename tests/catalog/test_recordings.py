@@ -400,18 +400,18 @@ def block(**changed: object) -> str:
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        pytest.param(frame(level(sz="0")), "the size is 0, not above zero", id="an empty level"),
-        pytest.param(frame(level("4300.0") + "," + level("4300.1")), "bids at 4300.0 and 4300.1", id="bids that rise"),
-        pytest.param(frame(level(), level("4300.3") + "," + level("4300.2")), "asks at 4300.3 and 4300.2", id="asks that fall"),
+        pytest.param(frame(level(sz="0")), "line 7: the size is 0; allowed: a size above zero, at most 1e[+]13", id="an empty level"),
+        pytest.param(frame(level("4300.0") + "," + level("4300.1")), "line 7: bids at 4300 and then 4300.1; allowed: levels from the best price outward", id="bids that rise"),
+        pytest.param(frame(level(), level("4300.3") + "," + level("4300.2")), "line 7: asks at 4300.3 and then 4300.2", id="asks that fall"),
         pytest.param(frame(level(), time=0), "the time reads as 1970-01-01", id="a book of no time"),
-        pytest.param(frame(level("4.3")), "the price 4.3 is not of a market at 4300", id="a touch of another market"),
-        pytest.param(frame(level(sz="0.00001")), "the size 1e-05 is under the lot of 0.0001", id="less than a lot"),
+        pytest.param(frame(level("4.3")), "line 7: the price 4.3 is not of a market at 4300", id="a touch of another market"),
+        pytest.param(frame(level(sz="0.00001")), "line 7: the size 1e-05 is under the lot of 0.0001", id="less than a lot"),
         pytest.param(frame(level("1e20")), "the price is", id="a price that nothing holds"),
         pytest.param(printed(px="NaN"), "`px` was 'NaN'", id="a trade at NaN"),
         pytest.param(printed(px="0"), "`px` was '0', must be positive", id="a trade at 0"),
-        pytest.param(printed(px="0.001"), "the price 0.001 is not of a market at 4300", id="an absurd trade"),
+        pytest.param(printed(px="0.001"), "line 7: the price 0.001 is not of a market at 4300", id="an absurd trade"),
         pytest.param(printed(sz="-1"), "`sz` was '-1', must be positive", id="a negative trade"),
-        pytest.param(printed(sz="1e14"), "the size is 1e[+]14", id="a trade that nothing holds"),
+        pytest.param(printed(sz="1e14"), "line 7: the size is 1e[+]14", id="a trade that nothing holds"),
         pytest.param(printed(tid=-1), "`tid` was -1", id="a negative trade id"),
         pytest.param(printed(time=0), "the time reads as 1970-01-01", id="a trade of no time"),
         pytest.param(block(side="C"), "`side` was 'C'", id="a block's trade of no side"),
@@ -446,7 +446,7 @@ def test_compressed_lines_are_read_and_damaged_ones_named(tmp_path: Path, kind: 
     assert len(read_lines(str(path), "ETH").trades) == 2
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) // 2] + b"\xff" * 8)
-    with pytest.raises(InputError, match=rf"{path}: the file cannot be read"):
+    with pytest.raises(InputError, match=rf"{path}: the file is damaged or not what its name says"):
         read_lines(str(path), "ETH")
 
 
@@ -501,7 +501,9 @@ def test_damaged_compressed_lines_are_named(tmp_path: Path) -> None:
     path = tmp_path / "lines.jsonl.gz"
     # a header of gzip, and then what no compressor wrote
     path.write_bytes(gzip.compress(b"{}")[:10] + b"\xff" * 40)
-    with pytest.raises(InputError, match=rf"{path}: the file cannot be read \(Error -3"):
+    with pytest.raises(
+        InputError, match=rf"{path}: the file is damaged or not what its name says \(Error -3"
+    ):
         read_lines(str(path), "ETH")
 
 

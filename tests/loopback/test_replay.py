@@ -23,13 +23,25 @@ D = Decimal
 COIN = "km:US500"
 
 
+# 2026-01-15 00:00 UTC; frames are stamped in ms after it
+T0_MS = 1_768_435_200_000
+
+
 def book_frame(ms, bid, ask, coin="TEST"):
     rows = [[{"px": str(price), "sz": "4.5", "n": 1}] for price in (bid, ask)]
-    return {"channel": "l2Book", "data": {"coin": coin, "time": ms, "levels": rows}}
+    return {"channel": "l2Book", "data": {"coin": coin, "time": T0_MS + ms, "levels": rows}}
 
 
 def trade_frame(ms, side, price, tid, coin="TEST"):
-    row = {"coin": coin, "side": side, "px": str(price), "sz": "0.7", "time": ms, "hash": "0x0", "tid": tid}
+    row = {
+        "coin": coin,
+        "side": side,
+        "px": str(price),
+        "sz": "0.7",
+        "time": T0_MS + ms,
+        "hash": "0x0",
+        "tid": tid,
+    }
     return {"channel": "trades", "data": [{**row, "users": ["0x1", "0x2"]}]}
 
 
@@ -38,7 +50,10 @@ def ctx_frame(price, coin="TEST"):
 
 
 def write(path, frames, *, stamped=False):
-    lines = [(f"{1_000 + i} " if stamped else "") + json.dumps(frame) for i, frame in enumerate(frames)]
+    lines = [
+        (f"{(T0_MS + i) * 1_000_000} " if stamped else "") + json.dumps(frame)
+        for i, frame in enumerate(frames)
+    ]
     opener = gzip.open if path.suffix == ".gz" else open
     with opener(path, "wt") as out:
         out.write("\n".join(lines) + "\n")

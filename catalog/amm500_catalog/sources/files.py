@@ -1,27 +1,23 @@
 """Bars from CSV and Parquet files, refused with one clear sentence when they cannot be used."""
 
-import gzip
-import lzma
-import zipfile
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from typing import Final
 from typing import Literal
-from zoneinfo import ZoneInfo
-from zoneinfo import ZoneInfoNotFoundError
 
 import fsspec
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 from fsspec.implementations.local import LocalFileSystem
 
 from amm500_catalog.errors import InputError
 from amm500_catalog.errors import SourceUnavailableError
 from amm500_catalog.hours import DAY_NS
 from amm500_catalog.hours import cash_sessions
+from amm500_catalog.sources.bar_times import UNITS
+from amm500_catalog.sources.bar_times import TimeUnit
+from amm500_catalog.sources.bar_times import times_ns
 from amm500_catalog.sources.base import INTERVAL_SECONDS
 from amm500_catalog.sources.base import NS
 from amm500_catalog.sources.base import PRICE_COLUMNS
@@ -29,7 +25,12 @@ from amm500_catalog.sources.base import SESSION_GAP_INTERVALS
 from amm500_catalog.sources.base import BarFrame
 from amm500_catalog.sources.base import BarRequest
 from amm500_catalog.sources.base import session_spans
-from amm500_catalog.validate import LATEST_NS
+from amm500_catalog.sources.compressed import COMPRESSIONS
+from amm500_catalog.sources.compressed import DAMAGE
+from amm500_catalog.sources.compressed import TABLE_DAMAGE
+from amm500_catalog.sources.compressed import is_packed
+from amm500_catalog.sources.compressed import said_of
+from amm500_catalog.sources.compressed import unpacked
 from amm500_catalog.validate import DuplicatePolicy
 from amm500_catalog.validate import check_order
 from amm500_catalog.validate import check_prices
@@ -40,8 +41,6 @@ from amm500_catalog.validate import drop_duplicates
 from amm500_catalog.validate import row_text
 from amm500_catalog.validate import utc_text
 
-
-TimeUnit = Literal["auto", "s", "ms", "us", "ns"]
 
 # names that a column of times goes by, best first, and what a stamp under that name says
 OPEN_TIME_NAMES: Final = (
@@ -58,22 +57,9 @@ CLOSE_TIME_NAMES: Final = (
 )
 SHORT_NAMES: Final = {"open": "o", "high": "h", "low": "l", "close": "c", "volume": "v"}
 
-# the smallest epoch number of 1990 in each unit, largest unit first
-UNIT_FLOORS: Final = (("ns", 631_152_000 * 10**9), ("us", 631_152_000 * 10**6), ("ms", 631_152_000 * 10**3))
-UNIT_NS: Final = {"s": NS, "ms": 10**6, "us": 10**3, "ns": 1}
-UNITS: Final = ("auto", *UNIT_NS)
-# the years that a count of ns holds
-NS_YEARS: Final = (1678, 2261)
-# hours alone only after a time: a date ends like one
-OFFSET: Final = r"(?:Z|[+-]\d{2}:?\d{2}|:\d{2}(?:[.,]\d+)?[+-]\d{2})$"
-
 # what a server answers of a file that is not there
 HTTP_GONE: Final = (404, 410)
-# what a damaged file raises, each format and compression in its own way
-UNREADABLE: Final = (
-    pd.errors.EmptyDataError, pd.errors.ParserError, pa.ArrowException, UnicodeDecodeError,
-    gzip.BadGzipFile, lzma.LZMAError, zipfile.BadZipFile, zlib.error, EOFError,
-)  # fmt: skip
+BARS_FILE: Final = f"a complete CSV or Parquet file of bars, {COMPRESSIONS}"
 
 # a hole shorter than this inside a trading day is missing bars, not a closed market
 SHORTEST_CLOSE_S: Final = 3_600
@@ -255,7 +241,14 @@ def _checked_rows(
 ) -> tuple[pd.DataFrame, bool, list[str]]:
     """Return the rows in their columns, whether their times are closes, and notes; the index keeps each row's place in the file."""
     time_name, is_close = _time_column(raw, columns, name)
-    stamps = _times_ns(raw[time_name], time_name, columns, name, header_lines)
+    stamps = times_ns(
+        raw[time_name],
+        time_name,
+        timezone=columns.timezone,
+        unit=columns.unit,
+        path=name,
+        header_lines=header_lines,
+    )
     check_times(stamps, path=name, header_lines=header_lines)
     bars = pd.DataFrame({"ts_open_ns": stamps})
     for column in PRICE_COLUMNS:
@@ -283,19 +276,27 @@ def _read_table(path: str, name: str, options: dict[str, Any]) -> tuple[pd.DataF
         )
     fs, fs_path = _found(path, name, options)
     try:
-        with fs.open(fs_path, "rb", compression="infer") as stream:
-            table = pd.read_parquet(stream) if is_parquet else pd.read_csv(stream)
-    except UNREADABLE as e:
-        raise InputError(
-            f"the file cannot be read ({_first_line(e)})", name, "a CSV or Parquet file of bars"
-        ) from e
-    except OSError as e:
+        with fs.open(fs_path, "rb") as stream:
+            content = stream.read()
+    except Exception as e:  # every filesystem has errors of its own
         raise _unreached(fs, name, e) from e
+    table = _parsed_table(content, fs_path, name, is_parquet=is_parquet)
     if isinstance(table.index, pd.DatetimeIndex):
         table = table.reset_index(names=table.index.name or "date")
     if len(table) < 2:
         raise InputError(f"the file has {len(table)} rows", name, "at least two bars")
     return table.reset_index(drop=True), 0 if is_parquet else 1
+
+
+def _parsed_table(content: bytes, path: str, name: str, *, is_parquet: bool) -> pd.DataFrame:
+    try:
+        with unpacked(content, path) as stream:
+            return pd.read_parquet(stream) if is_parquet else pd.read_csv(stream)
+    except TABLE_DAMAGE as e:
+        # text that is no table is whole all the same
+        is_damaged = is_parquet or (is_packed(path) and isinstance(e, DAMAGE))
+        what = "is damaged or not what its name says" if is_damaged else "cannot be read"
+        raise InputError(f"the file {what} ({said_of(e)})", name, BARS_FILE) from e
 
 
 def _set_times(bars: pd.DataFrame, step: int, *, is_close: bool) -> None:
@@ -311,10 +312,10 @@ def _found(path: str, name: str, options: dict[str, Any]) -> tuple[fsspec.Abstra
         fs, fs_path = fsspec.core.url_to_fs(path, **options)
     except (ValueError, ImportError) as e:
         raise InputError(
-            f"the file's filesystem cannot be opened ({_first_line(e)})", name, "a path or fsspec URL"
+            f"the file's filesystem cannot be opened ({said_of(e)})", name, "a path or fsspec URL"
         ) from e
     except Exception as e:  # one that connects as it is made has errors of its own
-        raise SourceUnavailableError(f"{name}: the file cannot be reached ({_first_line(e)})") from e
+        raise SourceUnavailableError(f"{name}: the file cannot be reached ({said_of(e)})") from e
     try:
         fs.info(fs_path)
         is_folder = fs.isdir(fs_path)
@@ -343,15 +344,10 @@ def _failure(fs: fsspec.AbstractFileSystem, missing: OSError) -> Exception | Non
 
 def _unreached(fs: fsspec.AbstractFileSystem, name: str, error: Exception) -> Exception:
     if isinstance(fs, LocalFileSystem):
-        # bz2 says of damage what the system says of a disk, but without its number
-        is_damaged = isinstance(error, OSError) and error.errno is None
-        allowed = "a complete file of bars" if is_damaged else "a file that this user may read"
-        return InputError(f"the file cannot be read ({_first_line(error)})", name, allowed)
-    return SourceUnavailableError(f"{name}: the file cannot be reached ({_first_line(error)})")
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().splitlines()[0].rstrip(".") if str(error).strip() else type(error).__name__
+        return InputError(
+            f"the file cannot be read ({said_of(error)})", name, "a file that this user may read"
+        )
+    return SourceUnavailableError(f"{name}: the file cannot be reached ({said_of(error)})")
 
 
 def _listed(table: pd.DataFrame) -> str:
@@ -388,127 +384,13 @@ def _time_column(table: pd.DataFrame, columns: ColumnMap, name: str) -> tuple[st
     return found, columns.time_is == "close" if columns.time_is else says_close
 
 
-def _zone(timezone: str, name: str) -> ZoneInfo:
-    try:
-        return ZoneInfo(timezone)
-    except (ZoneInfoNotFoundError, ValueError, OSError) as e:
-        raise InputError(
-            f"`timezone` is {timezone!r}", name, "an IANA name, for example UTC or America/New_York"
-        ) from e
-
-
-def _times_ns(
-    values: pd.Series,
-    column: str,
-    columns: ColumnMap,
-    name: str,
-    header_lines: int,
-) -> np.ndarray:
-    zone = None if columns.timezone is None else _zone(columns.timezone, name)
-    missing = np.flatnonzero(values.isna().to_numpy())
-    if len(missing):
-        raise InputError(
-            f"`{column}` is missing",
-            row_text(name, int(missing[0]), header_lines=header_lines),
-            "a time in every row",
-        )
-    if pd.api.types.is_numeric_dtype(values):
-        return _epoch_ns(values, column, columns, name, header_lines)
-    if not pd.api.types.is_datetime64_any_dtype(values):
-        values = _parsed(values, column, name, header_lines)
-    far = np.flatnonzero(~values.dt.year.between(*NS_YEARS).to_numpy())
-    if len(far):
-        row = int(far[0])
-        raise InputError(
-            f"the time is in the year {int(values.dt.year.iloc[row])}",
-            row_text(name, row, header_lines=header_lines),
-            "a time between 1990 and 2100",
-        )
-    if values.dt.tz is not None:
-        aware = values
-    elif zone is None and column.lower().endswith("_utc"):
-        aware = values.dt.tz_localize("UTC")
-    elif zone is None:
-        raise InputError(
-            f"`{column}` has no timezone ({values.iloc[0]})",
-            row_text(name, 0, header_lines=header_lines),
-            "times with an offset, or `timezone` set to an IANA name such as America/New_York",
-        )
-    else:
-        aware = _localized(values, zone, name)
-    stamps: np.ndarray = aware.dt.tz_convert("UTC").dt.as_unit("ns").astype("int64").to_numpy()
-    return stamps
-
-
-def _epoch_ns(values: pd.Series, column: str, columns: ColumnMap, name: str, header_lines: int) -> np.ndarray:
-    if columns.timezone is not None and columns.timezone.upper() not in {"UTC", "ETC/UTC", "GMT"}:
-        raise InputError(
-            f"`timezone` is {columns.timezone!r} but `{column}` holds epoch numbers",
-            name,
-            "UTC, or leave it out",
-        )
-    unit: str = columns.unit
-    if unit == "auto":
-        # by the middle one: a single number that is no time must not decide how the others are read
-        usual = float(np.median(np.abs(values.to_numpy(dtype=np.float64))))
-        unit = next((unit for unit, floor in UNIT_FLOORS if usual >= floor), "s")
-    far = np.flatnonzero(~(np.abs(values.to_numpy(dtype=np.float64)) <= LATEST_NS / UNIT_NS[unit]))
-    if len(far):
-        row = int(far[0])
-        raise InputError(
-            f"`{column}` is {values.iloc[row]:g}, read as an epoch number in {unit}",
-            row_text(name, row, header_lines=header_lines),
-            "a time between 1990 and 2100; say the unit (s, ms, us, ns) if it is another",
-        )
-    if pd.api.types.is_integer_dtype(values):
-        return values.to_numpy(dtype=np.int64) * np.int64(UNIT_NS[unit])
-    # whole seconds and the rest apart: a float64 of ns cannot hold a ns of this century
-    numbers = values.to_numpy(dtype=np.float64) / (NS / UNIT_NS[unit])
-    whole = np.floor(numbers)
-    return whole.astype(np.int64) * NS + np.rint((numbers - whole) * 1e6).astype(np.int64) * 1_000
-
-
-def _parsed(values: pd.Series, column: str, name: str, header_lines: int) -> pd.Series:
-    texts = values.astype(str)
-    offset = texts.str.contains(OFFSET, regex=True)
-    if offset.any() and not offset.all():
-        row = int(np.flatnonzero(~offset.to_numpy())[0])
-        raise InputError(
-            f"`{column}` {texts.iloc[row]!r} has no timezone while other rows have one",
-            row_text(name, row, header_lines=header_lines),
-            "an offset in every row or in none",
-        )
-    parsed: pd.Series = pd.to_datetime(texts, errors="coerce", utc=bool(offset.all()), format="ISO8601")
-    bad = np.flatnonzero(parsed.isna().to_numpy())
-    if len(bad):
-        row = int(bad[0])
-        raise InputError(
-            f"`{column}` {texts.iloc[row]!r} is not a time",
-            row_text(name, row, header_lines=header_lines),
-            "ISO 8601, for example 2025-12-16T14:30:00Z, or an epoch number",
-        )
-    return parsed
-
-
-def _localized(values: pd.Series, zone: ZoneInfo, name: str) -> pd.Series:
-    try:
-        localized: pd.Series = values.dt.tz_localize(zone, ambiguous="infer", nonexistent="raise")
-    except ValueError as e:
-        raise InputError(
-            f"a time does not exist or is ambiguous in {zone.key} ({_first_line(e)})",
-            name,
-            "times with an offset where clocks change",
-        ) from e
-    return localized
-
-
 def _numbers(table: pd.DataFrame, column: str, name: str, header_lines: int) -> pd.Series:
     values = pd.to_numeric(table[column], errors="coerce")
     bad = np.flatnonzero((values.isna() & table[column].notna()).to_numpy())
     if len(bad):
         row = int(bad[0])
         raise InputError(
-            f"`{column}` is {table[column].iloc[row]!r}",
+            f"`{column}` is {str(table[column].iloc[row])[:80]!r}",
             row_text(name, row, header_lines=header_lines),
             "a number",
         )

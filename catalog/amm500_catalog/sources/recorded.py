@@ -5,9 +5,9 @@ from typing import Final
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
 
 from amm500_catalog.errors import InputError
+from amm500_catalog.sources.compressed import TABLE_DAMAGE
 from amm500_catalog.validate import EARLIEST_NS
 from amm500_catalog.validate import LATEST_NS
 from amm500_catalog.validate import row_text
@@ -15,8 +15,11 @@ from amm500_catalog.validate import row_text
 
 NS_PER_MS: Final = 1_000_000
 LEVELS: Final = 20
+SHOWN_CHARACTERS: Final = 80
 # every other column of a recording holds numbers
 TEXT_COLUMNS: Final = ("side", "trade_id")
+# what pandas finds in a column that reads as texts or ids
+TEXT_KINDS: Final = frozenset(("string", "integer", "floating", "decimal", "categorical", "empty"))
 REQUIRED_COLUMNS: Final = {
     "orderbooks": (
         "timestamp",
@@ -67,7 +70,7 @@ def read_rows(path: Path) -> pd.DataFrame:
     require_file(path)
     try:
         table = pd.read_parquet(path)
-    except (pa.ArrowException, OSError) as e:
+    except TABLE_DAMAGE as e:
         raise InputError("the file cannot be read", str(path), "a complete Parquet file") from e
     needed = REQUIRED_COLUMNS[path.stem.rpartition("_")[2]]
     missing = [name for name in needed if name not in table.columns]
@@ -77,7 +80,9 @@ def read_rows(path: Path) -> pd.DataFrame:
         raise InputError("the file has no rows", str(path), "at least one row")
     table = table.reset_index(drop=True)
     for name in needed:
-        if name not in TEXT_COLUMNS:
+        if name in TEXT_COLUMNS:
+            _require_texts(table[name], name, str(path))
+        else:
             table[name] = _numbers(table[name], name, str(path))
     stamps = table["exchange_timestamp"].to_numpy()
     # so far outside that ns would not hold it
@@ -98,8 +103,21 @@ def _numbers(values: pd.Series, name: str, path: str) -> pd.Series:
     wrong = np.flatnonzero((numbers.isna() & values.notna()).to_numpy())
     if len(wrong):
         row = int(wrong[0])
-        raise InputError(f"`{name}` is {values.iloc[row]!r}", row_text(path, row), "a number")
+        raise InputError(f"`{name}` is {_brief(values.iloc[row])}", row_text(path, row), "a number")
     return numbers.astype("float64")
+
+
+def _require_texts(values: pd.Series, name: str, path: str) -> None:
+    if pd.api.types.infer_dtype(values, skipna=True) not in TEXT_KINDS:
+        row = int(np.flatnonzero(values.notna().to_numpy())[0])
+        raise InputError(
+            f"`{name}` is {_brief(values.iloc[row])}", row_text(path, row), "a text or a whole number"
+        )
+
+
+def _brief(value: object) -> str:
+    """Return a value on one line, whatever it holds."""
+    return repr(str(value)[:SHOWN_CHARACTERS])
 
 
 def _shown(value: float) -> str:

@@ -37,8 +37,10 @@ from amm500_catalog.sources.recorded import LEVELS
 from amm500_catalog.sources.recorded import NS_PER_MS
 from amm500_catalog.sources.recorded import read_rows
 from amm500_catalog.sources.recorded import require_file
+from amm500_catalog.sources.recorded_market import instrument_of
+from amm500_catalog.sources.recorded_market import market_of
+from amm500_catalog.sources.recorded_market import scale_of
 from amm500_catalog.sources.sound import Scale
-from amm500_catalog.sources.sound import near
 from amm500_catalog.sources.sound import require_trade_ids
 from amm500_catalog.spec import MarketSpec
 from amm500_catalog.store import CatalogStore
@@ -51,18 +53,11 @@ from amm500_catalog.validate import check_book_sides
 from amm500_catalog.validate import check_order
 from amm500_catalog.validate import row_text
 from amm500_catalog.validate import utc_text
-from hyperliquid_hip3.instruments import make_instrument
 
 
 IMPORTER_VERSION: Final = 1
 F_SNAPSHOT: Final = int(RecordFlag.F_SNAPSHOT)
 F_SNAPSHOT_LAST: Final = int(RecordFlag.F_SNAPSHOT) | int(RecordFlag.F_LAST)
-
-# szDecimals and first-tier leverage that the venue's `meta` declared for coins of the validator dex
-MAIN_DEX: Final = {"BTC": (5, 40), "ETH": (4, 25), "SOL": (2, 20)}
-# for a coin without known facts: a leverage every coin of the venue has
-LOWEST_MAX_LEVERAGE: Final = 3
-MAX_SIZE_DECIMALS: Final = 6
 
 
 @dataclass(slots=True)
@@ -237,8 +232,8 @@ def read_recording(
         for name, table in tables.items()
         if name != "trades" or len(tables) == 1
     )
-    spec = spec or market_of(coin, np.concatenate(sizes))
-    seen = np.concatenate([column.astype(np.float64) for column in prices])
+    seen = np.concatenate(prices)
+    spec = spec or market_of(coin, np.concatenate(sizes), seen)
     instrument = instrument_of(spec, seen, ts_ns=start_ms * NS_PER_MS)
     scale = scale_of(instrument, seen)
     recording = Recording(coin, instrument)
@@ -260,70 +255,21 @@ def first_book(folder: str, coin: str) -> tuple[Instrument, float]:
     Raises
     ------
     InputError
-        If the file of books is absent or cannot be used.
+        If the file of books is absent or cannot be used, or its first book lacks a side.
 
     """
-    table = read_rows(Path(folder) / f"{coin}_orderbooks.parquet")
-    prices = table[["bid_price_0", "ask_price_0"]].to_numpy()
-    instrument = instrument_of(market_of(coin, table["bid_size_0"].to_numpy()), prices, ts_ns=0)
-    return instrument, float(prices[0].mean())
+    file = Path(folder) / f"{coin}_orderbooks.parquet"
+    table, path = read_rows(file), str(file)
+    touches = table[["bid_price_0", "ask_price_0"]].to_numpy()
+    instrument = instrument_of(market_of(coin, table["bid_size_0"].to_numpy(), touches), touches, ts_ns=0)
+    _sides(table.head(1), path, scale_of(instrument, touches))
+    mid = float(touches[0].mean())
+    if np.isnan(mid):
+        raise InputError("the first book lacks a side", row_text(path, 0), "a bid and an ask")
+    return instrument, mid
 
 
 FILE_KINDS: Final = {"hl-book": ("orderbooks", "prices"), "hl-trades": ("trades",)}
-
-
-def market_of(coin: str, sizes: np.ndarray) -> MarketSpec:
-    """
-    Return the facts of a coin of the validator dex; the size decimals of an unknown one are those its sizes show.
-
-    Parameters
-    ----------
-    coin : str
-        The coin.
-    sizes : numpy.ndarray
-        Sizes of its book and trades.
-
-    """
-    shown = next(
-        (
-            digits
-            for digits in range(MAX_SIZE_DECIMALS)
-            if np.allclose(sizes, np.round(sizes, digits), rtol=0, atol=1e-9, equal_nan=True)
-        ),
-        MAX_SIZE_DECIMALS,
-    )
-    decimals, leverage = MAIN_DEX.get(coin, (shown, LOWEST_MAX_LEVERAGE))
-    return MarketSpec(
-        coin=coin,
-        collateral="USDC",
-        sz_decimals=decimals,
-        max_leverage=leverage,
-        growth_mode=False,
-        deployer_fee_scale=0.0,
-    )
-
-
-def instrument_of(spec: MarketSpec, prices: np.ndarray, *, ts_ns: int) -> Instrument:
-    """
-    Return the instrument whose tick is the venue's at the recording's lowest price, of those near its median.
-
-    Raises
-    ------
-    InputError
-        If no price is positive.
-
-    """
-    usual = near(prices)
-    if not len(usual):
-        raise InputError("there is no price above zero", spec.coin, "recorded prices")
-    return make_instrument(spec, Decimal(repr(float(usual.min()))), ts_ns)
-
-
-def scale_of(instrument: Instrument, prices: np.ndarray) -> Scale:
-    """Return what a recording's prices and sizes are measured by."""
-    return Scale(
-        float(np.median(near(prices))), float(instrument.price_increment), float(instrument.size_increment)
-    )
 
 
 def snapshot_deltas(
@@ -392,14 +338,7 @@ def _digest(paths: Sequence[Path], coin: str) -> str:
 def _add_books(recording: Recording, table: pd.DataFrame, path: str, scale: Scale) -> None:
     times = table["exchange_timestamp"].to_numpy(dtype=np.int64) * NS_PER_MS
     check_order(times, path=path)
-    prices = {side: table[[f"{side}_price_{i}" for i in range(LEVELS)]].to_numpy() for side in ("bid", "ask")}
-    sizes = {side: table[[f"{side}_size_{i}" for i in range(LEVELS)]].to_numpy() for side in ("bid", "ask")}
-    for side in ("bid", "ask"):
-        _check_levels(side, prices[side], sizes[side], path)
-        scale.refuse_far(prices[side][:, 0], partial(row_text, path))
-        for level in range(LEVELS):
-            scale.refuse_lost(prices[side][:, level], sizes[side][:, level], partial(row_text, path))
-    check_book_sides(prices["bid"], prices["ask"], path=path)
+    prices, sizes = _sides(table, path, scale)
     same = np.diff(times) == 0
     for levels in (*prices.values(), *sizes.values()):
         same &= ((levels[1:] == levels[:-1]) | (np.isnan(levels[1:]) & np.isnan(levels[:-1]))).all(axis=1)
@@ -423,6 +362,21 @@ def _add_books(recording: Recording, table: pd.DataFrame, path: str, scale: Scal
     recording.facts["largest_book_gap_s"] = float(np.diff(kept).max() / NS) if len(kept) > 1 else 0.0
     if lag.notna().any():
         recording.facts["feed_lag_ms_p50"] = round(float(lag.median()), 3)
+
+
+def _sides(
+    table: pd.DataFrame, path: str, scale: Scale
+) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Return the prices and the sizes of each side, a row a snapshot, of books that can be stored."""
+    prices = {side: table[[f"{side}_price_{i}" for i in range(LEVELS)]].to_numpy() for side in ("bid", "ask")}
+    sizes = {side: table[[f"{side}_size_{i}" for i in range(LEVELS)]].to_numpy() for side in ("bid", "ask")}
+    for side in ("bid", "ask"):
+        _check_levels(side, prices[side], sizes[side], path)
+        scale.refuse_far(prices[side][:, 0], partial(row_text, path))
+        for level in range(LEVELS):
+            scale.refuse_lost(prices[side][:, level], sizes[side][:, level], partial(row_text, path))
+    check_book_sides(prices["bid"], prices["ask"], path=path)
+    return prices, sizes
 
 
 def _check_levels(side: str, prices: np.ndarray, sizes: np.ndarray, path: str) -> None:

@@ -13,18 +13,11 @@ from amm500_catalog.validate import row_text
 
 # a trade or a best price this many times over or under the recording's median is no price of that market
 FARTHEST: Final = 10.0
+# a step as float64 writes it
+WHOLE: Final = 1 - 1e-9
 # what Nautilus takes as the id of a trade
 LONGEST_ID: Final = 36
 ID_PATTERN: Final = rf"[!-~]{{1,{LONGEST_ID}}}"
-
-
-def near(prices: np.ndarray) -> np.ndarray:
-    """Return the prices that lie within ten times of their median; those that are no price are left out."""
-    positive: np.ndarray = prices[np.isfinite(prices) & (prices > 0)]
-    if len(positive):
-        usual = float(np.median(positive))
-        positive = positive[(positive >= usual / FARTHEST) & (positive <= usual * FARTHEST)]
-    return positive
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +53,7 @@ class Scale:
 
     def refuse_lost(self, prices: np.ndarray, sizes: np.ndarray, where: Callable[[int], str]) -> None:
         """
-        Refuse what would be stored as zero: a price under half a tick, or a size under half a lot. Without a price there is nothing.
+        Refuse a price under a tick and a size under a lot, which would be stored as another one or as zero. Without a price there is nothing.
 
         Raises
         ------
@@ -72,7 +65,7 @@ class Scale:
             ("price", prices, self.tick, "tick"),
             ("size", sizes, self.lot, "lot"),
         ):
-            wrong = np.flatnonzero((values < step / 2) & ~np.isnan(prices))
+            wrong = np.flatnonzero((values < step * WHOLE) & ~np.isnan(prices))
             if len(wrong):
                 row = int(wrong[0])
                 raise InputError(
