@@ -32,6 +32,7 @@ from hyperliquid_loopback.flow import TimedFlow
 from hyperliquid_loopback.gateway import HttpGateway
 from hyperliquid_loopback.info import Desk
 from hyperliquid_loopback.limits import IpLimits
+from hyperliquid_loopback.listening import Listening
 from hyperliquid_loopback.market import Market
 from hyperliquid_loopback.market import default_market
 from hyperliquid_loopback.options import VenueOptions
@@ -150,8 +151,8 @@ class LoopbackVenue:
         self._http: HttpGateway | None = None
         self._sockets: SocketGateway | None = None
         self._runners: list[web.AppRunner] = []
-        # the venue's own site is the first, the control endpoint's the second
-        self._sites: list[web.TCPSite] = []
+        # the venue's own door is the first, the control endpoint's the second
+        self._doors: list[Listening] = []
         self._task: asyncio.Task[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
@@ -293,12 +294,11 @@ class LoopbackVenue:
 
     async def shut(self) -> None:
         """Take no new connections: a client is refused; those that are open stay. To be run on the venue's loop."""
-        await self._sites[0].stop()
+        await self._doors[0].stop()
 
     async def reopen(self) -> None:
         """Take connections on the same port again. To be run on the venue's loop."""
-        self._sites[0] = web.TCPSite(self._runners[0], HOST, self._ports[0])
-        await self._sites[0].start()
+        await self._doors[0].start(self._ports[0])
 
     def run[T](self, work: Coroutine[Any, Any, T]) -> T:
         """Run a coroutine such as ``shut()`` on the venue's loop, from another thread, and return its result."""
@@ -424,10 +424,9 @@ class LoopbackVenue:
         runner = web.AppRunner(app, access_log=None, handle_signals=False, shutdown_timeout=SHUTDOWN_S)
         await runner.setup()
         self._runners.append(runner)
-        site = web.TCPSite(runner, HOST, port)
-        await site.start()
-        self._sites.append(site)
-        return int(runner.addresses[0][1])
+        door = Listening(runner)
+        self._doors.append(door)
+        return await door.start(port)
 
     async def _end(self) -> None:
         if self._task is not None:
@@ -437,8 +436,11 @@ class LoopbackVenue:
             self._http.closing.set()
         if self._sockets is not None:
             await self._sockets.close()
+        for door in self._doors:
+            await door.stop()
         for runner in self._runners:
             await runner.cleanup()
+        self._doors.clear()
         self._runners.clear()
         self.flow.close()
 

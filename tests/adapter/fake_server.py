@@ -12,6 +12,8 @@ from typing import Self
 from aiohttp import WSMsgType
 from aiohttp import web
 
+from hyperliquid_loopback.listening import Listening
+
 
 LIMIT_S = 20.0
 
@@ -116,6 +118,7 @@ class FakeServer:
         self.gate: asyncio.Event | None = None
         self._released = asyncio.Event()
         self._runner: web.AppRunner | None = None
+        self._door: Listening | None = None
         self._port = 0
 
     @property
@@ -140,14 +143,16 @@ class FakeServer:
         app.router.add_get("/ws", self._socket)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.2)
         await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", port).start()
-        self._port = self._runner.addresses[0][1]
+        self._door = Listening(self._runner)
+        self._port = await self._door.start(port)
         return self
 
     async def stop(self) -> None:
         self._released.set()
         for connection in self.connections:
             connection.abort()
+        if self._door is not None:
+            await self._door.stop()
         if self._runner is not None:
             await self._runner.cleanup()
             self._runner = None

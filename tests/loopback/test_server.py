@@ -2,6 +2,9 @@
 
 import asyncio
 import email.utils
+import gc
+import socket
+import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -9,6 +12,7 @@ import httpx
 import msgspec
 import pytest
 
+from hyperliquid_loopback.server import LoopbackServer
 from tests.loopback.venue_scene import COIN
 from tests.loopback.venue_scene import START_MS
 from tests.loopback.venue_scene import D
@@ -414,3 +418,20 @@ def test_a_configuration_out_of_range_is_refused(wrong):
 def test_only_a_manual_clock_is_advanced():
     with quick_venue() as venue, pytest.raises(RuntimeError, match="manual"):
         venue.advance(70)
+
+
+@pytest.mark.parametrize("turns", range(6))
+def test_a_connection_that_comes_while_the_venue_ends_is_closed_with_it(monkeypatch, turns):
+    left_open = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda about: left_open.append(str(about.exc_value)))
+
+    async def end_just_after_it() -> socket.socket:
+        async with LoopbackServer() as server:
+            caller = socket.create_connection(("127.0.0.1", httpx.URL(server.url).port))
+            for _ in range(turns):
+                await asyncio.sleep(0)
+        return caller
+
+    with asyncio.run(end_just_after_it()):
+        gc.collect()
+    assert left_open == []
